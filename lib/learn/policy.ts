@@ -1,0 +1,53 @@
+/**
+ * What training needs of a model and of its learner, as structural types.
+ *
+ * `LanguageModel` and `Learner` satisfy them; so do small deterministic fakes, which is how everything above the
+ * native engine is tested. Nothing here knows how a model is stored or run.
+ */
+import type {
+  ChatMessage,
+  Completion,
+  GenerateOptions,
+  LossGradient,
+  Prompt,
+  TrainingGroup,
+} from '../model/types';
+
+/** Encodes and decodes text; message text never becomes special tokens. */
+export interface PolicyTokenizer {
+  encode(text: string, options?: { parseSpecial?: boolean; addSpecial?: boolean }): Int32Array;
+  encodeChat(messages: readonly ChatMessage[], options?: { addGenerationPrompt?: boolean }): Int32Array;
+  decode(ids: Int32Array, options?: { skipSpecial?: boolean }): string;
+}
+
+/** A model that samples and scores: the policy, or its frozen reference. */
+export interface PolicyModel {
+  readonly config: { readonly maxPositions: number };
+  readonly tokenizer: PolicyTokenizer;
+  generate(prompts: readonly Prompt[], options?: GenerateOptions): Promise<Completion[][]>;
+  /** Entry t is log p(token t+1 | tokens 0..t), logits divided by `temperature`. */
+  logprobs(
+    sequences: readonly Int32Array[],
+    options?: { temperature?: number; signal?: AbortSignal },
+  ): Promise<Float32Array[]>;
+  /** Per prompt: log p(candidate | prompt) for each candidate token. */
+  nextLogprobs(
+    prompts: readonly Prompt[],
+    candidates: Int32Array,
+    options?: { signal?: AbortSignal },
+  ): Promise<Float32Array[]>;
+  clone(): Promise<PolicyModel>;
+  dispose(): Promise<void>;
+}
+
+/** Turns dLoss/dlogprob into a weight update of `model`. */
+export interface PolicyLearner {
+  readonly model: PolicyModel;
+  /** Adds to the gradient; all or nothing. */
+  accumulate(
+    groups: readonly TrainingGroup[],
+    lossGradient: LossGradient,
+    options?: { temperature?: number; signal?: AbortSignal },
+  ): Promise<unknown>;
+  step(): Promise<{ gradNorm: number; learningRate: number }>;
+}
