@@ -6,6 +6,7 @@
 
 import { existsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { types } from 'node:util';
 import nodeGypBuild from 'node-gyp-build';
 import { LspError } from '../errors';
 import type { NativeAddon } from './addon';
@@ -47,7 +48,7 @@ function packageRoot(from: string): string {
 }
 
 function reason(error: unknown): string {
-  const text = error instanceof Error ? error.message : String(error);
+  const text = types.isNativeError(error) ? error.message : String(error);
   return (text.split('\n')[0] ?? '').replace(/\.$/, '');
 }
 
