@@ -8,6 +8,7 @@
  */
 const { spawnSync } = require('node:child_process');
 const { buildNative, root } = require('./build-native');
+const { isLinkedByNpx } = require('./prepare');
 
 function prebuiltPath() {
   process.env.PREBUILDS_ONLY = '1'; // read by node-gyp-build when it is loaded: an old local build must not count
@@ -77,4 +78,4 @@ function main() {
   return 0;
 }
 
-process.exitCode = main();
+process.exitCode = isLinkedByNpx() ? 0 : main();
