@@ -53,5 +53,5 @@ node uses.cjs
 node uses.mjs
 node "$root/node_modules/typescript/bin/tsc" --noEmit --strict --target es2022 --lib es2023,esnext.disposable \
   --module node16 --moduleResolution node16 --types node types.cts types.mts wrong.mts
-node "$package/dist/cli/main.js" --help >/dev/null
+"$package/bin/lsp.js" --help >/dev/null
 echo "package: require, import, types and the command work from $(basename "$project"/lsp-*.tgz)"

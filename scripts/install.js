@@ -7,6 +7,8 @@
  * script. LSP_BUILD_FROM_SOURCE=1 or npm's --build-from-source compiles even where a prebuilt binary fits.
  */
 const { spawnSync } = require('node:child_process');
+const fs = require('node:fs');
+const path = require('node:path');
 const { buildNative, root } = require('./build-native');
 const { isLinkedByNpx } = require('./prepare');
 

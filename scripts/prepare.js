@@ -3,8 +3,8 @@
  * npm's `prepare`: builds dist/ after `npm install` in a clone.
  *
  * `npx lsp` in a clone makes npm link the clone into its npx cache and run `install` and `prepare` once more. Nothing
- * is left to build then, and a failure there (nothing installed yet, development dependencies omitted) would leave
- * the cache in a state that fails every later `npx lsp` too: so both scripts do nothing in that case.
+ * is left to build then, and a failure there (development dependencies omitted, nothing installed yet) would fail the
+ * command and leave npm's cache in a state that fails every later one too: so both scripts do nothing in that case.
  */
 const { spawnSync } = require('node:child_process');
 const path = require('node:path');

@@ -24,7 +24,3 @@ fs.writeFileSync(
   `${note}\nimport lsp from './index.js';\n\n${values}\n`,
 );
 fs.writeFileSync(path.join(distDirectory, 'index.d.mts'), `${note}\nexport * from './index.js';\n`);
-
-// tsc writes files without the executable bit, which npm's links to bin files need.
-const cliPath = path.join(distDirectory, 'cli', 'main.js');
-if (fs.existsSync(cliPath)) fs.chmodSync(cliPath, 0o755);
