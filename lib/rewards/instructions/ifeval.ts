@@ -1,0 +1,64 @@
+/** From the rows of the IFEval file (`instruction_id_list`, `kwargs`) to constraints. */
+import type { Constraint, Relation } from './types';
+
+type Kwargs = Record<string, unknown>;
+
+const number = (kwargs: Kwargs, key: string): number => Number(kwargs[key]);
+const text = (kwargs: Kwargs, key: string): string => String(kwargs[key]);
+const list = (kwargs: Kwargs, key: string): string[] => (kwargs[key] as string[]).map(String);
+const relation = (kwargs: Kwargs, key = 'relation'): Relation => kwargs[key] as Relation;
+
+const READERS: Record<string, (kwargs: Kwargs) => object> = {
+  'length_constraints:number_words': (k) => ({ relation: relation(k), count: number(k, 'num_words') }),
+  'length_constraints:number_sentences': (k) => ({
+    relation: relation(k),
+    count: number(k, 'num_sentences'),
+  }),
+  'length_constraints:number_paragraphs': (k) => ({ count: number(k, 'num_paragraphs') }),
+  'length_constraints:nth_paragraph_first_word': (k) => ({
+    count: number(k, 'num_paragraphs'),
+    nth: number(k, 'nth_paragraph'),
+    word: text(k, 'first_word'),
+  }),
+  'keywords:existence': (k) => ({ keywords: list(k, 'keywords') }),
+  'keywords:forbidden_words': (k) => ({ words: list(k, 'forbidden_words') }),
+  'keywords:frequency': (k) => ({
+    keyword: text(k, 'keyword').trim(),
+    relation: relation(k),
+    count: number(k, 'frequency'),
+  }),
+  'keywords:letter_frequency': (k) => ({
+    letter: text(k, 'letter'),
+    relation: relation(k, 'let_relation'),
+    count: number(k, 'let_frequency'),
+  }),
+  'detectable_format:number_bullet_lists': (k) => ({ count: number(k, 'num_bullets') }),
+  'detectable_format:number_highlighted_sections': (k) => ({ count: number(k, 'num_highlights') }),
+  'detectable_format:multiple_sections': (k) => ({
+    splitter: text(k, 'section_spliter').trim(), // spelt so in the file
+    count: number(k, 'num_sections'),
+  }),
+  'detectable_content:number_placeholders': (k) => ({ count: number(k, 'num_placeholders') }),
+  'detectable_content:postscript': (k) => ({ marker: text(k, 'postscript_marker').trim() }),
+  'startend:end_checker': (k) => ({ phrase: text(k, 'end_phrase') }),
+  'combination:repeat_prompt': (k) => ({ prompt: text(k, 'prompt_to_repeat') }),
+  'change_case:english_lowercase': () => ({}),
+  'change_case:english_capital': () => ({}),
+  'punctuation:no_comma': () => ({}),
+  'detectable_format:title': () => ({}),
+  'detectable_format:json_format': () => ({}),
+  'detectable_format:constrained_response': () => ({}),
+  'startend:quotation': () => ({}),
+  'combination:two_responses': () => ({}),
+};
+
+/**
+ * The constraint of one instruction of an IFEval row.
+ * @param kwargs the row's parameters for it, in the file's names
+ * @returns null for kinds that this library does not check (`language:response_language`,
+ *   `change_case:capital_word_frequency`) and for ids it does not know
+ */
+export function constraintFromIfeval(id: string, kwargs: Kwargs): Constraint | null {
+  const read = Object.hasOwn(READERS, id) ? READERS[id] : undefined;
+  return read ? ({ id, ...read(kwargs) } as Constraint) : null;
+}
