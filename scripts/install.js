@@ -64,9 +64,11 @@ function failureText(output) {
 }
 
 function main() {
-  const fromSource =
+  const asked =
     process.env.LSP_BUILD_FROM_SOURCE === '1' || process.env.npm_config_build_from_source === 'true';
-  const prebuilt = fromSource ? null : prebuiltPath();
+  // A clone is compiled: what `npm pack` left in prebuilds/ there may be older than the sources.
+  const isClone = fs.existsSync(path.join(root, 'tsconfig.build.json'));
+  const prebuilt = asked || isClone ? null : prebuiltPath();
   if (prebuilt && loads(prebuilt)) {
     process.stdout.write('lsp: prebuilt native addon found\n');
     return 0;
