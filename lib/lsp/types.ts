@@ -92,9 +92,13 @@ export interface ScoredStep {
 
 /**
  * Advantages of a step. `solver[i]`: one value per answer of query i (empty for an invalid query); `challenger`: one
- * per query. Must be finite.
+ * per query. Must be finite. `paid` is for the metrics alone: what the advantages were made from.
  */
-export type Objective = (step: ScoredStep) => { solver: Float32Array[]; challenger: Float32Array };
+export type Objective = (step: ScoredStep) => {
+  solver: Float32Array[];
+  challenger: Float32Array;
+  paid?: { solver: (number | null)[][]; challenger: (number | null)[] };
+};
 
 export type Role = 'challenger' | 'solver';
 
@@ -140,9 +144,9 @@ export interface StepMetrics {
   duplicateShare: number | null;
   /** Groups whose answers all scored the same. */
   zeroSignalGroups: number;
-  /** Tells in words that the step had no signal and changed nothing; null otherwise. */
+  /** Tells in words that no group had a signal (and whether that left the step without any); null otherwise. */
   noSignal: string | null;
-  /** False when the step had no signal: weights and moments were left alone. */
+  /** False when neither role had a signal: weights and moments were left alone. */
   updated: boolean;
   /** Global L2 norm before clipping, of the last update; null if there was none. */
   gradNorm: number | null;
