@@ -1,0 +1,125 @@
+/**
+ * What a model file or directory comes down to, whatever its format: configuration, places of the tensors,
+ * tokenizer and chat template. Built without reading any weights.
+ */
+import type { NativeModelConfig, TensorLocation } from '../../native/addon';
+import type { ModelConfig } from '../types';
+import { corrupt } from './model-file';
+import { countParameters, expectedParameters, layerParameters, type ParameterGeometry } from './parameters';
+
+export interface SpecialToken {
+  id: number;
+  text: string;
+}
+
+export interface SpecialTokens {
+  bos: SpecialToken | null;
+  eos: SpecialToken | null;
+  unk: SpecialToken | null;
+  pad: SpecialToken | null;
+}
+
+export interface TokenizerSource {
+  /** The object of a tokenizer.json file. */
+  spec: Record<string, unknown>;
+  specialTokens: SpecialTokens;
+  /** Whether `addSpecial` puts BOS first; undefined leaves it to the specification's post-processor. */
+  addBos: boolean | undefined;
+  /** Whether `addSpecial` puts EOS last; undefined leaves it to the specification's post-processor. */
+  addEos: boolean | undefined;
+  /** Jinja source, if the model has one. */
+  chatTemplate: string | null;
+}
+
+export interface ModelSource {
+  format: 'gguf' | 'huggingface';
+  path: string;
+  /** One line for people, e.g. `GGUF v3, llama, q4_1`. */
+  description: string;
+  config: ModelConfig;
+  tensors: TensorLocation[];
+  tokenizer: TokenizerSource;
+}
+
+/** Bounds that keep every later product exact and catch nonsense early; real models lie far inside. */
+const LIMITS: readonly [keyof ModelConfig, number, number][] = [
+  ['hiddenSize', 1, 2 ** 17],
+  ['intermediateSize', 1, 2 ** 20],
+  ['numLayers', 1, 4096],
+  ['numHeads', 1, 2 ** 12],
+  ['numKeyValueHeads', 1, 2 ** 12],
+  ['headSize', 2, 2 ** 12],
+  ['vocabSize', 1, 2 ** 24],
+  ['maxPositions', 1, 2 ** 31 - 1],
+];
+
+/** Checks a configuration before anything is computed from it; `path` is the file to blame. */
+export function checkConfig(path: string, config: Omit<ModelConfig, 'parameterCount'>): ModelConfig {
+  const fail = (what: string) => corrupt(path, what, 'Its configuration is damaged: download or convert it again.');
+  for (const [name, min, max] of LIMITS) {
+    const value = (config as ModelConfig)[name];
+    if (!Number.isSafeInteger(value) || (value as number) < min || (value as number) > max) {
+      throw fail(`expected ${name} to be an integer from ${min} to ${max} but it is ${String(value)}.`);
+    }
+  }
+  const { numHeads, numKeyValueHeads, headSize, rmsNormEps, ropeTheta, ropeScaling } = config;
+  if (numHeads % numKeyValueHeads !== 0) {
+    throw fail(`${numHeads} heads cannot be shared out among ${numKeyValueHeads} key-value heads.`);
+  }
+  if (headSize % 2 !== 0) throw fail(`the head size ${headSize} is odd, which RoPE cannot rotate.`);
+  if (!(rmsNormEps >= 0 && rmsNormEps < 1)) throw fail(`the RMSNorm epsilon ${rmsNormEps} is not in [0, 1).`);
+  if (!(ropeTheta > 0 && Number.isFinite(ropeTheta))) throw fail(`the RoPE base ${ropeTheta} is not a positive number.`);
+  if (ropeScaling) checkRopeScaling(fail, ropeScaling);
+  for (const id of [config.bosTokenId, config.padTokenId, ...config.eosTokenIds]) {
+    if (id !== null && !(Number.isSafeInteger(id) && id >= 0 && id < config.vocabSize)) {
+      throw fail(`the special token id ${String(id)} is not in the vocabulary of ${config.vocabSize}.`);
+    }
+  }
+  return { ...config, parameterCount: countParameters(config) };
+}
+
+function checkRopeScaling(
+  fail: (what: string) => Error,
+  scaling: NonNullable<NativeModelConfig['ropeScaling']>,
+): void {
+  const { factor, lowFreqFactor, highFreqFactor, originalMaxPositions } = scaling;
+  const finite = [factor, lowFreqFactor, highFreqFactor].every((value) => Number.isFinite(value) && value > 0);
+  if (!finite || factor < 1 || !(highFreqFactor > lowFreqFactor)) {
+    throw fail(`the RoPE scaling (factor ${factor}, low ${lowFreqFactor}, high ${highFreqFactor}) makes no sense.`);
+  }
+  if (!Number.isSafeInteger(originalMaxPositions) || originalMaxPositions < 1) {
+    throw fail(`the RoPE scaling's original context ${originalMaxPositions} is not a positive integer.`);
+  }
+}
+
+/**
+ * Checks that exactly the parameters of the geometry are there, each in its shape.
+ * @param label how a tensor is called in its file, for the message
+ */
+export function checkTensors(
+  path: string,
+  geometry: ParameterGeometry,
+  tensors: readonly TensorLocation[],
+  label: (name: string) => string = (name) => name,
+): void {
+  // Before listing the parameters of a claimed layer count: the file must have about as many tensors.
+  const needed = geometry.numLayers * layerParameters(geometry).length;
+  if (tensors.length < needed) {
+    throw corrupt(path, `${geometry.numLayers} layers need ${needed} tensors but there are only ${tensors.length}.`);
+  }
+  const found = new Map(tensors.map((tensor) => [tensor.name, tensor]));
+  for (const { name, shape } of expectedParameters(geometry)) {
+    const tensor = found.get(name);
+    if (!tensor) throw corrupt(path, `tensor \`${label(name)}\` is missing.`);
+    if (tensor.shape.length !== shape.length || tensor.shape.some((length, axis) => length !== shape[axis])) {
+      throw corrupt(
+        path,
+        `tensor \`${label(name)}\` has the shape [${tensor.shape.join(', ')}], not the [${shape.join(', ')}] ` +
+          'of the configuration.',
+      );
+    }
+    found.delete(name);
+  }
+  const [extra] = found.keys();
+  if (extra !== undefined) throw corrupt(path, `tensor \`${label(extra)}\` belongs to no part of this model.`);
+}
