@@ -136,7 +136,11 @@ export function areCompatible(constraints: readonly Constraint[]): boolean {
       if (conflict(constraints[i]!, constraints[j]!)) return false;
     }
   }
-  return needsAtMost(constraints, upperWordBound(constraints)) && staysWithinProhibitions(constraints);
+  return (
+    needsAtMost(constraints, upperBound(constraints, 'length_constraints:number_words')) &&
+    leastSentences(constraints) <= upperBound(constraints, 'length_constraints:number_sentences') &&
+    staysWithinProhibitions(constraints)
+  );
 }
 
 /**
@@ -172,13 +176,28 @@ function isRange(first: Constraint, second: Constraint): boolean {
   return lower.count < upper.count;
 }
 
-function upperWordBound(constraints: readonly Constraint[]): number {
-  const bounds = constraints
-    .filter((constraint): constraint is ConstraintOf<'length_constraints:number_words'> => {
-      return constraint.id === 'length_constraints:number_words' && constraint.relation === 'less than';
-    })
-    .map(({ count }) => count - 1);
+/** The largest number that an upper bound of this kind allows; Infinity without one. */
+function upperBound(
+  constraints: readonly Constraint[],
+  id: 'length_constraints:number_words' | 'length_constraints:number_sentences',
+): number {
+  const bounds = constraints.flatMap((constraint) =>
+    constraint.id === id && 'relation' in constraint && constraint.relation === 'less than'
+      ? [constraint.count - 1]
+      : [],
+  );
   return Math.min(Infinity, ...bounds);
+}
+
+/** A paragraph is a sentence at least, and so is a phrase at the beginning or the end, beside the answer proper. */
+function leastSentences(constraints: readonly Constraint[]): number {
+  let paragraphs = 1;
+  let phrases = 0;
+  for (const constraint of constraints) {
+    if (constraint.id.includes('paragraph') && 'count' in constraint) paragraphs = constraint.count;
+    if ('phrase' in constraint) phrases++;
+  }
+  return paragraphs + phrases;
 }
 
 /**

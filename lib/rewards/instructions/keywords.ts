@@ -34,10 +34,10 @@ export const existence: InstructionKind<'keywords:existence'> = {
         ],
   format: ({ keywords }) => `include: ${keywords.join(', ')}`,
   parse({ text }) {
-    const rest = readAfter(
-      text,
-      '(?:must )?(?:include|mention|contain|use)s?(?: the)?(?: (?:key)?words?)?|keywords?',
-    );
+    // "use" alone is too common a beginning ("use simple language") to announce a keyword.
+    const heads =
+      '(?:must )?(?:include|mention|contain)s?(?: the)?(?: (?:key)?words?)?|use (?:the )?(?:key)?words?|keywords?';
+    const rest = readAfter(text, heads);
     const keywords = rest === null ? null : readKeywords(rest);
     return keywords && { id: 'keywords:existence', keywords };
   },

@@ -41,12 +41,12 @@ export const INSTRUCTION_IDS = Object.keys(INSTRUCTION_KINDS) as InstructionId[]
 
 /**
  * The order in which parsers are asked: lines that several kinds could read belong to the first. "use ocean >= 2"
- * is a frequency before it is a keyword, and "start with: ..." never a keyword.
+ * is a frequency before it is a keyword, and "avoid commas" forbids no word.
  */
 const PARSE_ORDER: InstructionId[] = [
   'keywords:letter_frequency',
-  'keywords:forbidden_words',
   'punctuation:no_comma',
+  'keywords:forbidden_words',
   ...INSTRUCTION_IDS.filter((id) => !id.startsWith('keywords:') && id !== 'punctuation:no_comma'),
   'keywords:frequency',
   'keywords:existence',

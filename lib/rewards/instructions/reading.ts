@@ -32,6 +32,7 @@ export function simplify(text: string): string {
   NUMBER_WORDS.forEach((word, number) => {
     plain = plain.replace(new RegExp(`\\b${word}\\b`, 'g'), String(number));
   });
+  plain = plain.replace(/\bonce\b/g, '1').replace(/\btwice\b/g, '2');
   return strip(plain.replace(/\s+/g, ' ').replace(/[.;,!]+$/, ''));
 }
 
