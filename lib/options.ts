@@ -43,9 +43,13 @@ function describeObject(value: object): string {
 
 /** The `INVALID_ARGUMENT` error of the one grammar; throw what it returns. */
 export function invalid(name: string, expected: string, value: unknown, remedy?: string): LspError {
-  return new LspError('INVALID_ARGUMENT', `Expected ${expected} for \`${name}\` but received ${describe(value)}.`, {
-    remedy,
-  });
+  return new LspError(
+    'INVALID_ARGUMENT',
+    `Expected ${expected} for \`${name}\` but received ${describe(value)}.`,
+    {
+      remedy,
+    },
+  );
 }
 
 /** The known name nearest to a misspelt one, if it is near enough to be meant. */
@@ -70,7 +74,11 @@ export function isRecord(value: unknown): value is Record<string, unknown> {
  * @param owner what takes the options, for the message, e.g. `generate`
  * @throws LspError INVALID_ARGUMENT (not an object), UNKNOWN_OPTION (with "did you mean")
  */
-export function checkOptions<T extends object>(options: T | undefined, known: readonly string[], owner: string): T {
+export function checkOptions<T extends object>(
+  options: T | undefined,
+  known: readonly string[],
+  owner: string,
+): T {
   if (options === undefined) return {} as T;
   if (!isRecord(options)) throw invalid(`${owner} options`, 'an object', options);
   for (const key of Object.keys(options)) {
@@ -82,9 +90,13 @@ export function checkOptions<T extends object>(options: T | undefined, known: re
 /** The `UNKNOWN_OPTION` error for one key; throw what it returns. */
 export function unknownOption(key: string, known: readonly string[], owner: string): LspError {
   const meant = nearestName(key, known);
-  return new LspError('UNKNOWN_OPTION', `Expected a known option for \`${owner}\` but received ${describe(key)}.`, {
-    remedy: meant ? `Did you mean \`${meant}\`?` : `Known options: ${known.join(', ')}.`,
-  });
+  return new LspError(
+    'UNKNOWN_OPTION',
+    `Expected a known option for \`${owner}\` but received ${describe(key)}.`,
+    {
+      remedy: meant ? `Did you mean \`${meant}\`?` : `Known options: ${known.join(', ')}.`,
+    },
+  );
 }
 
 export interface IntegerRange {

@@ -39,10 +39,15 @@ describe('option checks', () => {
     expect(checkOptions(undefined, [], 'f')).toEqual({});
   });
 
-  test.each([NaN, 1.5, '3', 2 ** 60, -1, 11, null, undefined, 3n])('integer in [0, 10] refuses %p', (value) => {
-    const error = errorOf(() => expectInteger('n', value, { min: 0, max: 10 }));
-    expect(error.message).toContain('Expected an integer of at least 0 and at most 10 for `n` but received');
-  });
+  test.each([NaN, 1.5, '3', 2 ** 60, -1, 11, null, undefined, 3n])(
+    'integer in [0, 10] refuses %p',
+    (value) => {
+      const error = errorOf(() => expectInteger('n', value, { min: 0, max: 10 }));
+      expect(error.message).toContain(
+        'Expected an integer of at least 0 and at most 10 for `n` but received',
+      );
+    },
+  );
 
   test.each([NaN, Infinity, '1', 0, 1.01])('number in (0, 1] refuses %p', (value) => {
     expect(errorOf(() => expectNumber('p', value, { above: 0, max: 1 })).code).toBe('INVALID_ARGUMENT');
@@ -58,7 +63,9 @@ describe('option checks', () => {
   });
 
   test('a choice is suggested', () => {
-    expect(errorOf(() => expectOneOf('device', 'cpuu', ['auto', 'cpu'])).message).toContain("Did you mean 'cpu'?");
+    expect(errorOf(() => expectOneOf('device', 'cpuu', ['auto', 'cpu'])).message).toContain(
+      "Did you mean 'cpu'?",
+    );
   });
 
   test('descriptions are short and total', () => {

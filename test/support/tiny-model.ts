@@ -50,7 +50,10 @@ export function writeTinyModel(directory: string, options: TinyModelOptions = {}
     unk_token: '<|endoftext|>',
     chat_template: TINY_CHAT_TEMPLATE,
   });
-  writeFileSync(join(directory, 'model.safetensors'), encodeSafetensors(tinyTensors(geometry, options.seed ?? 1)));
+  writeFileSync(
+    join(directory, 'model.safetensors'),
+    encodeSafetensors(tinyTensors(geometry, options.seed ?? 1)),
+  );
   return directory;
 }
 
@@ -106,7 +109,11 @@ export function byteAlphabet(): string[] {
 
 /** A tokenizer.json object of TINY_VOCAB_SIZE or fewer tokens. */
 export function tinyTokenizer(): Record<string, unknown> {
-  const tokens = [...TINY_SPECIAL_TOKENS, ...byteAlphabet(), ...TINY_MERGES.map((merge) => merge.replace(' ', ''))];
+  const tokens = [
+    ...TINY_SPECIAL_TOKENS,
+    ...byteAlphabet(),
+    ...TINY_MERGES.map((merge) => merge.replace(' ', '')),
+  ];
   return {
     version: '1.0',
     truncation: null,

@@ -54,7 +54,8 @@ export class Metadata {
   array(key: string, type: 'string' | 'number'): (string | number)[] | undefined {
     const value = this.values.get(key);
     if (value === undefined) return undefined;
-    if (Array.isArray(value) && (value.length === 0 || typeof value[0] === type)) return value as (string | number)[];
+    if (Array.isArray(value) && (value.length === 0 || typeof value[0] === type))
+      return value as (string | number)[];
     throw corrupt(this.path, `metadata \`${key}\` is not an array of ${type}s.`);
   }
 }
@@ -66,7 +67,11 @@ export function openGguf(path: string): ModelSource {
     const architecture = metadata.string('general.architecture');
     if (architecture === undefined) throw corrupt(path, 'metadata `general.architecture` is missing.');
     if (architecture !== 'llama') {
-      throw unsupported(path, `its architecture is ${JSON.stringify(architecture.slice(0, 60))}.`, LLAMA_ONLY);
+      throw unsupported(
+        path,
+        `its architecture is ${JSON.stringify(architecture.slice(0, 60))}.`,
+        LLAMA_ONLY,
+      );
     }
     rejectVariants(metadata);
     const config = readConfig(file, metadata, header.tensors);
@@ -133,7 +138,8 @@ function readConfig(file: ModelFile, metadata: Metadata, tensors: GgufTensor[]):
   const numHeads = metadata.requireNumber('llama.attention.head_count');
   const headSize = metadata.number('llama.attention.key_length') ?? hiddenSize / numHeads;
   const rotated = metadata.number('llama.rope.dimension_count') ?? headSize;
-  if (rotated !== headSize) throw unsupported(path, `RoPE turns ${rotated} of ${headSize} dimensions.`, LLAMA_ONLY);
+  if (rotated !== headSize)
+    throw unsupported(path, `RoPE turns ${rotated} of ${headSize} dimensions.`, LLAMA_ONLY);
   const valueSize = metadata.number('llama.attention.value_length') ?? headSize;
   if (valueSize !== headSize) throw unsupported(path, 'heads of keys and values differ in size.', LLAMA_ONLY);
   const vocabSize = embedding.shape[0]!;

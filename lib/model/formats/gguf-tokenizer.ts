@@ -19,16 +19,21 @@ const MAX_TOKENS = 2 ** 20;
 export function ggufTokenizer(metadata: Metadata, vocabSize: number): TokenizerSource {
   const { path } = metadata;
   const kind = metadata.string('tokenizer.ggml.model');
-  if (kind === undefined) throw corrupt(path, 'metadata `tokenizer.ggml.model` is missing: the file has no tokenizer.');
+  if (kind === undefined)
+    throw corrupt(path, 'metadata `tokenizer.ggml.model` is missing: the file has no tokenizer.');
   const tokens = metadata.array('tokenizer.ggml.tokens', 'string');
   if (!tokens) throw corrupt(path, 'metadata `tokenizer.ggml.tokens` is missing.');
   if (tokens.length !== vocabSize || tokens.length > MAX_TOKENS) {
     throw corrupt(path, `the tokenizer has ${tokens.length} tokens but the embedding ${vocabSize} rows.`);
   }
   requireUnique(path, tokens);
-  const types = metadata.array('tokenizer.ggml.token_type', 'number') ?? new Array<number>(tokens.length).fill(1);
+  const types =
+    metadata.array('tokenizer.ggml.token_type', 'number') ?? new Array<number>(tokens.length).fill(1);
   if (types.length !== tokens.length) {
-    throw corrupt(path, `\`tokenizer.ggml.token_type\` has ${types.length} entries for ${tokens.length} tokens.`);
+    throw corrupt(
+      path,
+      `\`tokenizer.ggml.token_type\` has ${types.length} entries for ${tokens.length} tokens.`,
+    );
   }
   const special = (name: string): SpecialToken | null => {
     const id = metadata.number(`tokenizer.ggml.${name}_token_id`);
@@ -49,7 +54,12 @@ export function ggufTokenizer(metadata: Metadata, vocabSize: number): TokenizerS
       post_processor: null,
       ...parts,
     },
-    specialTokens: { bos: special('bos'), eos: special('eos'), unk: special('unknown'), pad: special('padding') },
+    specialTokens: {
+      bos: special('bos'),
+      eos: special('eos'),
+      unk: special('unknown'),
+      pad: special('padding'),
+    },
     addBos: metadata.boolean('tokenizer.ggml.add_bos_token') ?? addBosByDefault,
     addEos: metadata.boolean('tokenizer.ggml.add_eos_token') ?? false,
     chatTemplate: metadata.string('tokenizer.chat_template') ?? null,
@@ -59,7 +69,8 @@ export function ggufTokenizer(metadata: Metadata, vocabSize: number): TokenizerS
 function requireUnique(path: string, tokens: readonly string[]): void {
   const seen = new Set<string>();
   for (const [id, token] of tokens.entries()) {
-    if (seen.has(token)) throw corrupt(path, `token ${id} (${JSON.stringify(token.slice(0, 60))}) appears twice.`);
+    if (seen.has(token))
+      throw corrupt(path, `token ${id} (${JSON.stringify(token.slice(0, 60))}) appears twice.`);
     seen.add(token);
   }
 }
@@ -91,7 +102,8 @@ function byteLevelParts(metadata: Metadata, tokens: readonly string[]): Specific
     const space = merge.indexOf(' ', 1);
     const pair = [merge.slice(0, space), merge.slice(space + 1)];
     const known = space > 0 && pair.every((part) => vocabulary.has(part)) && vocabulary.has(pair.join(''));
-    if (!known) throw corrupt(path, `merge ${index} (${JSON.stringify(merge.slice(0, 60))}) joins no known tokens.`);
+    if (!known)
+      throw corrupt(path, `merge ${index} (${JSON.stringify(merge.slice(0, 60))}) joins no known tokens.`);
     return pair;
   });
   const pre = metadata.string('tokenizer.ggml.pre') ?? 'default';
@@ -248,7 +260,11 @@ function sentencePieceParts(
         : visible,
       pre_tokenizer: null,
       decoder: { type: 'Sequence', decoders },
-      model: bpe(Object.fromEntries(tokens.map((token, id) => [token, id])), scoreMerges(tokens, types, scores), { unk }),
+      model: bpe(
+        Object.fromEntries(tokens.map((token, id) => [token, id])),
+        scoreMerges(tokens, types, scores),
+        { unk },
+      ),
     },
     addBosByDefault: true,
   };
@@ -261,7 +277,11 @@ const MAX_PIECE_LENGTH = 64;
  * SentencePiece always joins the pair whose result has the highest score: so every way to cut a piece into two
  * known pieces is a merge, ranked by the score of the piece, then by its parts' ids.
  */
-function scoreMerges(tokens: readonly string[], types: readonly number[], scores: readonly number[]): string[][] {
+function scoreMerges(
+  tokens: readonly string[],
+  types: readonly number[],
+  scores: readonly number[],
+): string[][] {
   const ids = new Map(tokens.map((token, id) => [token, id]));
   const merges: { left: number; right: number; score: number }[] = [];
   for (const [id, token] of tokens.entries()) {

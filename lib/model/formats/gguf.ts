@@ -62,7 +62,8 @@ export function readGgufHeader(file: ModelFile): GgufHeader {
   const version = reader.magicAndVersion();
   const tensorCount = cursor.uint64('the tensor count');
   const keyCount = cursor.uint64('the metadata count');
-  if (keyCount > MAX_KEYS) throw corrupt(file.path, `it claims ${keyCount} metadata keys; at most ${MAX_KEYS} are allowed.`);
+  if (keyCount > MAX_KEYS)
+    throw corrupt(file.path, `it claims ${keyCount} metadata keys; at most ${MAX_KEYS} are allowed.`);
   if (tensorCount > MAX_TENSORS) {
     throw corrupt(file.path, `it claims ${tensorCount} tensors; at most ${MAX_TENSORS} are allowed.`);
   }
@@ -88,7 +89,8 @@ class HeaderReader {
 
   magicAndVersion(): number {
     const magic = this.cursor.bytes(4, 'the magic number').toString('latin1');
-    if (magic !== 'GGUF') throw corrupt(this.path, `expected a GGUF file but it starts with ${JSON.stringify(magic)}.`);
+    if (magic !== 'GGUF')
+      throw corrupt(this.path, `expected a GGUF file but it starts with ${JSON.stringify(magic)}.`);
     const version = this.cursor.uint32('the version');
     if (version === 2 || version === 3) return version;
     if (version !== 0 && version % 65536 === 0) {
@@ -159,7 +161,10 @@ class HeaderReader {
     this.cursor.require(length * size, `array \`${key}\` of ${length} elements`);
     const wanted = WANTED_ARRAYS.test(key);
     if (wanted && length > MAX_ARRAY_ITEMS) {
-      throw corrupt(this.path, `array \`${key}\` has ${length} elements; at most ${MAX_ARRAY_ITEMS} are allowed.`);
+      throw corrupt(
+        this.path,
+        `array \`${key}\` has ${length} elements; at most ${MAX_ARRAY_ITEMS} are allowed.`,
+      );
     }
     if (type === STRING) return this.#strings(key, length, wanted);
     if (wanted) {
@@ -189,9 +194,11 @@ class HeaderReader {
       if (names.has(name)) throw corrupt(this.path, `tensor \`${name}\` appears twice.`);
       names.add(name);
       const dimensions = this.cursor.uint32(`the rank of \`${name}\``);
-      if (dimensions < 1 || dimensions > 4) throw corrupt(this.path, `tensor \`${name}\` has rank ${dimensions}.`);
+      if (dimensions < 1 || dimensions > 4)
+        throw corrupt(this.path, `tensor \`${name}\` has rank ${dimensions}.`);
       const shape: number[] = [];
-      for (let axis = 0; axis < dimensions; axis += 1) shape.unshift(this.cursor.uint64(`the shape of \`${name}\``));
+      for (let axis = 0; axis < dimensions; axis += 1)
+        shape.unshift(this.cursor.uint64(`the shape of \`${name}\``));
       const typeNumber = this.cursor.uint32(`the type of \`${name}\``);
       infos.push({ name, shape, typeNumber, offset: this.cursor.uint64(`the offset of \`${name}\``) });
     }
@@ -201,23 +208,36 @@ class HeaderReader {
 
 function alignmentOf(path: string, metadata: ReadonlyMap<string, GgufValue>): number {
   const value = metadata.get('general.alignment') ?? 32;
-  if (typeof value === 'number' && value >= 8 && value <= MAX_ALIGNMENT && (value & (value - 1)) === 0) return value;
+  if (typeof value === 'number' && value >= 8 && value <= MAX_ALIGNMENT && (value & (value - 1)) === 0)
+    return value;
   throw corrupt(path, '`general.alignment` is not a power of two between 8 and 65536.');
 }
 
-function placeTensors(file: ModelFile, infos: TensorInfo[], dataStart: number, alignment: number): GgufTensor[] {
+function placeTensors(
+  file: ModelFile,
+  infos: TensorInfo[],
+  dataStart: number,
+  alignment: number,
+): GgufTensor[] {
   const tensors = infos.map((info): GgufTensor => {
     const { name, shape, typeNumber } = info;
     const type = GGUF_TYPES.get(typeNumber);
     if (!type) throw unknownType(file.path, name, typeNumber);
     const count = elementCount(shape);
-    if (count === undefined) throw corrupt(file.path, `tensor \`${name}\` has the impossible shape [${shape.join(', ')}].`);
+    if (count === undefined)
+      throw corrupt(file.path, `tensor \`${name}\` has the impossible shape [${shape.join(', ')}].`);
     const block = BLOCKS[type];
     if (shape[shape.length - 1]! % block.elements !== 0) {
-      throw corrupt(file.path, `rows of tensor \`${name}\` are not whole blocks of ${block.elements} ${type} values.`);
+      throw corrupt(
+        file.path,
+        `rows of tensor \`${name}\` are not whole blocks of ${block.elements} ${type} values.`,
+      );
     }
     if (info.offset % alignment !== 0) {
-      throw corrupt(file.path, `tensor \`${name}\` starts at ${info.offset}, not a multiple of ${alignment}.`);
+      throw corrupt(
+        file.path,
+        `tensor \`${name}\` starts at ${info.offset}, not a multiple of ${alignment}.`,
+      );
     }
     const byteLength = (count / block.elements) * block.bytes;
     const offset = dataStart + info.offset;
@@ -253,7 +273,10 @@ export function requireDisjoint(
     const before = ordered[index - 1]!;
     const after = ordered[index]!;
     if (before.offset + before.byteLength > after.offset) {
-      throw corrupt(path, `tensors \`${before.name}\` and \`${after.name}\` overlap at byte ${after.offset}.`);
+      throw corrupt(
+        path,
+        `tensors \`${before.name}\` and \`${after.name}\` overlap at byte ${after.offset}.`,
+      );
     }
   }
 }

@@ -184,7 +184,10 @@ export class FileCursor {
     const at = this.#position;
     const length = this.uint64(`the length of ${what}`);
     if (length > maxBytes) {
-      throw corrupt(this.file.path, `${what} at byte ${at} claims ${length} bytes; at most ${maxBytes} are allowed.`);
+      throw corrupt(
+        this.file.path,
+        `${what} at byte ${at} claims ${length} bytes; at most ${maxBytes} are allowed.`,
+      );
     }
     const bytes = this.bytes(length, what);
     if (!isUtf8(bytes)) throw corrupt(this.file.path, `${what} at byte ${at} is not UTF-8.`);

@@ -55,7 +55,8 @@ const LIMITS: readonly [keyof ModelConfig, number, number][] = [
 
 /** Checks a configuration before anything is computed from it; `path` is the file to blame. */
 export function checkConfig(path: string, config: Omit<ModelConfig, 'parameterCount'>): ModelConfig {
-  const fail = (what: string) => corrupt(path, what, 'Its configuration is damaged: download or convert it again.');
+  const fail = (what: string) =>
+    corrupt(path, what, 'Its configuration is damaged: download or convert it again.');
   for (const [name, min, max] of LIMITS) {
     const value = (config as ModelConfig)[name];
     if (!Number.isSafeInteger(value) || (value as number) < min || (value as number) > max) {
@@ -68,7 +69,8 @@ export function checkConfig(path: string, config: Omit<ModelConfig, 'parameterCo
   }
   if (headSize % 2 !== 0) throw fail(`the head size ${headSize} is odd, which RoPE cannot rotate.`);
   if (!(rmsNormEps >= 0 && rmsNormEps < 1)) throw fail(`the RMSNorm epsilon ${rmsNormEps} is not in [0, 1).`);
-  if (!(ropeTheta > 0 && Number.isFinite(ropeTheta))) throw fail(`the RoPE base ${ropeTheta} is not a positive number.`);
+  if (!(ropeTheta > 0 && Number.isFinite(ropeTheta)))
+    throw fail(`the RoPE base ${ropeTheta} is not a positive number.`);
   if (ropeScaling) checkRopeScaling(fail, ropeScaling);
   for (const id of [config.bosTokenId, config.padTokenId, ...config.eosTokenIds]) {
     if (id !== null && !(Number.isSafeInteger(id) && id >= 0 && id < config.vocabSize)) {
@@ -83,9 +85,13 @@ function checkRopeScaling(
   scaling: NonNullable<NativeModelConfig['ropeScaling']>,
 ): void {
   const { factor, lowFreqFactor, highFreqFactor, originalMaxPositions } = scaling;
-  const finite = [factor, lowFreqFactor, highFreqFactor].every((value) => Number.isFinite(value) && value > 0);
+  const finite = [factor, lowFreqFactor, highFreqFactor].every(
+    (value) => Number.isFinite(value) && value > 0,
+  );
   if (!finite || factor < 1 || !(highFreqFactor > lowFreqFactor)) {
-    throw fail(`the RoPE scaling (factor ${factor}, low ${lowFreqFactor}, high ${highFreqFactor}) makes no sense.`);
+    throw fail(
+      `the RoPE scaling (factor ${factor}, low ${lowFreqFactor}, high ${highFreqFactor}) makes no sense.`,
+    );
   }
   if (!Number.isSafeInteger(originalMaxPositions) || originalMaxPositions < 1) {
     throw fail(`the RoPE scaling's original context ${originalMaxPositions} is not a positive integer.`);
@@ -105,7 +111,10 @@ export function checkTensors(
   // Before listing the parameters of a claimed layer count: the file must have about as many tensors.
   const needed = geometry.numLayers * layerParameters(geometry).length;
   if (tensors.length < needed) {
-    throw corrupt(path, `${geometry.numLayers} layers need ${needed} tensors but there are only ${tensors.length}.`);
+    throw corrupt(
+      path,
+      `${geometry.numLayers} layers need ${needed} tensors but there are only ${tensors.length}.`,
+    );
   }
   const found = new Map(tensors.map((tensor) => [tensor.name, tensor]));
   for (const { name, shape } of expectedParameters(geometry)) {
@@ -121,5 +130,6 @@ export function checkTensors(
     found.delete(name);
   }
   const [extra] = found.keys();
-  if (extra !== undefined) throw corrupt(path, `tensor \`${label(extra)}\` belongs to no part of this model.`);
+  if (extra !== undefined)
+    throw corrupt(path, `tensor \`${label(extra)}\` belongs to no part of this model.`);
 }

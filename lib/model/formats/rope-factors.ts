@@ -54,7 +54,8 @@ export function recoverRopeScaling(
       originalMaxPositions,
     };
     const expected = ropeFactors(2 * factors.length, ropeTheta, scaling);
-    if (expected.every((value, pair) => Math.abs(value - factors[pair]!) <= TOLERANCE * value)) return scaling;
+    if (expected.every((value, pair) => Math.abs(value - factors[pair]!) <= TOLERANCE * value))
+      return scaling;
   }
   throw unsupported(
     path,

@@ -94,7 +94,13 @@ function readTensor(path: string, name: string, entry: JsonValue, dataStart: num
   if ((end - begin) * 8 !== count * bits) {
     throw fail(`has ${end - begin} bytes, not the ${(count * bits) / 8} of its type and shape`);
   }
-  return { name, dtype: dtype as string, shape: shape as number[], offset: dataStart + begin, byteLength: end - begin };
+  return {
+    name,
+    dtype: dtype as string,
+    shape: shape as number[],
+    offset: dataStart + begin,
+    byteLength: end - begin,
+  };
 }
 
 function isOffset(value: unknown): value is number {
@@ -106,7 +112,8 @@ function requireFullCover(path: string, tensors: SafetensorsTensor[], dataStart:
   let position = dataStart;
   for (const { name, offset, byteLength } of ordered) {
     if (offset < position) throw corrupt(path, `tensor \`${name}\` overlaps another at byte ${offset}.`);
-    if (offset > position) throw corrupt(path, `${offset - position} bytes before tensor \`${name}\` belong to none.`);
+    if (offset > position)
+      throw corrupt(path, `${offset - position} bytes before tensor \`${name}\` belong to none.`);
     position = offset + byteLength;
     if (!(position <= size)) {
       throw corrupt(path, `tensor \`${name}\` ends at byte ${position} but the file has ${size}.`);

@@ -1,0 +1,165 @@
+/**
+ * config.json of a Llama-family model → ModelConfig. Understands the keys of transformers 4 (`rope_theta`,
+ * `rope_scaling`, `torch_dtype`) and 5 (`rope_parameters`, `dtype`). A setting that would change the computation
+ * and is not implemented is refused by name: a model that loads and computes something else is worse than none.
+ */
+import type { NativeModelConfig } from '../../native/addon';
+import { isRecord } from '../../options';
+import type { ModelConfig } from '../types';
+import { corrupt, unsupported } from './model-file';
+import { checkConfig } from './model-source';
+import type { JsonObject, JsonValue } from './strict-json';
+
+const LLAMA_ONLY = 'This version runs Llama-family models (`LlamaForCausalLM`).';
+
+/** Settings that must be absent, null or the value that changes nothing. */
+const NEUTRAL: readonly [string, JsonValue][] = [
+  ['attention_bias', false],
+  ['mlp_bias', false],
+  ['hidden_act', 'silu'],
+  ['sliding_window', null],
+  ['use_sliding_window', false],
+  ['partial_rotary_factor', 1],
+  ['quantization_config', null],
+  ['num_local_experts', 0],
+  ['logit_scale', 1],
+  ['embedding_multiplier', 1],
+  ['residual_multiplier', 1],
+  ['attention_multiplier', null],
+  ['final_logit_softcapping', null],
+  ['attn_logit_softcapping', null],
+  ['is_encoder_decoder', false],
+  ['add_cross_attention', false],
+];
+
+/** Reads a number of config.json; null counts as absent, as in transformers. */
+class ConfigReader {
+  constructor(
+    readonly path: string,
+    readonly values: JsonObject,
+  ) {}
+
+  number(key: string, fallback?: number): number {
+    const value = this.values[key] ?? fallback;
+    if (typeof value === 'number' && Number.isFinite(value)) return value;
+    throw corrupt(
+      this.path,
+      value === undefined ? `\`${key}\` is missing.` : `\`${key}\` is not a finite number.`,
+    );
+  }
+
+  boolean(key: string, fallback: boolean): boolean {
+    const value = this.values[key] ?? fallback;
+    if (typeof value === 'boolean') return value;
+    throw corrupt(this.path, `\`${key}\` is not true or false.`);
+  }
+}
+
+/**
+ * @param generation generation_config.json, or null; its end-of-sequence ids come before config.json's
+ */
+export function readHuggingFaceConfig(
+  path: string,
+  config: JsonObject,
+  generation: JsonObject | null,
+): ModelConfig {
+  requireLlama(path, config);
+  for (const [key, neutral] of NEUTRAL) {
+    const value = config[key] ?? null;
+    if (value !== null && value !== neutral) {
+      throw unsupported(
+        path,
+        `\`${key}\` is ${shown(value)}, which this version does not compute.`,
+        LLAMA_ONLY,
+      );
+    }
+  }
+  const reader = new ConfigReader(path, config);
+  const hiddenSize = reader.number('hidden_size');
+  const numHeads = reader.number('num_attention_heads');
+  const { ropeTheta, ropeScaling } = readRope(reader);
+  const firstId = (key: string) =>
+    (tokenIds(path, generation, key) ?? tokenIds(path, config, key) ?? [])[0] ?? null;
+  return checkConfig(path, {
+    architecture: 'llama',
+    hiddenSize,
+    intermediateSize: reader.number('intermediate_size'),
+    numLayers: reader.number('num_hidden_layers'),
+    numHeads,
+    numKeyValueHeads: reader.number('num_key_value_heads', numHeads),
+    headSize: reader.number('head_dim', hiddenSize / numHeads),
+    vocabSize: reader.number('vocab_size'),
+    maxPositions: reader.number('max_position_embeddings', 2048),
+    rmsNormEps: reader.number('rms_norm_eps', 1e-6),
+    ropeTheta,
+    ...(ropeScaling && { ropeScaling }),
+    tiedEmbeddings: reader.boolean('tie_word_embeddings', false),
+    bosTokenId: firstId('bos_token_id'),
+    eosTokenIds: tokenIds(path, generation, 'eos_token_id') ?? tokenIds(path, config, 'eos_token_id') ?? [],
+    padTokenId: firstId('pad_token_id'),
+  });
+}
+
+function requireLlama(path: string, config: JsonObject): void {
+  const architectures = config['architectures'] ?? null;
+  const type = config['model_type'] ?? null;
+  if (architectures !== null && (!Array.isArray(architectures) || architectures.length === 0)) {
+    throw corrupt(path, '`architectures` is not a list of names.');
+  }
+  const named = architectures?.[0] ?? null;
+  if (named !== null && named !== 'LlamaForCausalLM') {
+    throw unsupported(path, `its architecture is ${shown(named)}.`, LLAMA_ONLY);
+  }
+  if (type !== 'llama' && !(type === null && named !== null)) {
+    throw unsupported(path, `its model type is ${shown(type)}.`, LLAMA_ONLY);
+  }
+}
+
+function shown(value: JsonValue): string {
+  return JSON.stringify(value).slice(0, 80);
+}
+
+/** One id or a list of ids; undefined when absent or null. */
+function tokenIds(path: string, source: JsonObject | null, key: string): number[] | undefined {
+  const value = source?.[key] ?? null;
+  if (value === null) return undefined;
+  const ids = Array.isArray(value) ? value : [value];
+  // Some configurations say -1 for "none".
+  const numbers = ids.filter((id) => id !== -1);
+  if (!numbers.every((id) => typeof id === 'number' && Number.isSafeInteger(id))) {
+    throw corrupt(path, `\`${key}\` is not a token id or a list of them.`);
+  }
+  return [...new Set(numbers as number[])];
+}
+
+function readRope(reader: ConfigReader): Pick<NativeModelConfig, 'ropeTheta' | 'ropeScaling'> {
+  const { path, values } = reader;
+  const key = (values['rope_parameters'] ?? null) !== null ? 'rope_parameters' : 'rope_scaling';
+  const rope = values[key] ?? null;
+  const plainTheta = reader.number('rope_theta', 10000);
+  if (rope === null) return { ropeTheta: plainTheta };
+  if (!isRecord(rope)) throw corrupt(path, `\`${key}\` is not an object.`);
+  const inner = new ConfigReader(path, rope as JsonObject);
+  const ropeTheta = inner.number('rope_theta', plainTheta);
+  if (inner.number('partial_rotary_factor', 1) !== 1) {
+    throw unsupported(path, `\`${key}.partial_rotary_factor\` is not 1.`, LLAMA_ONLY);
+  }
+  const type = rope['rope_type'] ?? rope['type'] ?? 'default';
+  if (type === 'default') return { ropeTheta };
+  if (type !== 'llama3') {
+    throw unsupported(
+      path,
+      `its RoPE type is ${shown(type as JsonValue)}.`,
+      'This version computes the types `default` and `llama3`.',
+    );
+  }
+  return {
+    ropeTheta,
+    ropeScaling: {
+      factor: inner.number('factor'),
+      lowFreqFactor: inner.number('low_freq_factor'),
+      highFreqFactor: inner.number('high_freq_factor'),
+      originalMaxPositions: inner.number('original_max_position_embeddings'),
+    },
+  };
+}
