@@ -13,6 +13,8 @@ const main = join(__dirname, '..', 'dist', 'cli', 'main.js');
 if (existsSync(main)) {
   require(main);
 } else {
-  process.stderr.write(`Expected the built command in ${main} but received nothing. Run \`npm install\` first.\n`);
+  process.stderr.write(
+    `Expected the built command in ${main} but received nothing. Run \`npm install\` first.\n`,
+  );
   process.exitCode = 1;
 }
