@@ -1,0 +1,160 @@
+/**
+ * The quality self-reward R_Q: the reference model judges answers by an additive rubric of seven points.
+ *
+ * The paper samples a verdict in words. By default we do not: one forward pass gives the probabilities of the eight
+ * score tokens, and the score is their expectation. It departs from the paper, and has less variance (nothing is
+ * sampled), costs one token instead of many, and always gives a score. `mode: 'sampled'` samples the number.
+ */
+import {
+  checkOptions,
+  expectArray,
+  expectNumber,
+  expectOneOf,
+  expectSignal,
+  expectString,
+  expectUint64,
+  invalid,
+} from '../options';
+import type { PolicyModel } from '../learn/policy';
+import type { ChatMessage } from '../model/types';
+import type { Reward } from '../rewards/reward';
+import { measureJudge, PREFLIGHT_PAIRS, type JudgePair, type JudgeReport } from './judge-preflight';
+import { JUDGE_PREFIX, judgeMessages } from './prompts';
+import { streamId } from './random';
+
+/** Points of the rubric: scores are 0..7. */
+export const MAX_POINTS = 7;
+
+export interface SelfRewardOptions {
+  /** 'expected' (default): expectation over the score tokens. 'sampled': a sampled number. */
+  mode?: 'expected' | 'sampled';
+  /** The judge's prompt. Default: our rubric. */
+  messages?: (query: string, answer: string) => readonly ChatMessage[];
+  /** What the judge's turn begins with, so that the next token is the number. */
+  prefix?: string;
+  /** 'sampled': temperature of the verdict. Default 1. */
+  temperature?: number;
+}
+
+export interface Judgement {
+  /** R_Q / 7 in [0, 1]; null if the judge gave no score. */
+  quality: number | null;
+  /** Probability of all score tokens together; null where it was sampled. */
+  mass: number | null;
+}
+
+export interface JudgeOptions {
+  step?: number;
+  seed?: number | bigint;
+  signal?: AbortSignal;
+}
+
+export class SelfReward {
+  readonly model: PolicyModel;
+  readonly mode: 'expected' | 'sampled';
+  private readonly messages: (query: string, answer: string) => readonly ChatMessage[];
+  private readonly prefix: string;
+  private readonly temperature: number;
+
+  /**
+   * @param reference the frozen reference model; never the policy, which would learn to please itself
+   * @throws LspError INVALID_ARGUMENT, UNKNOWN_OPTION
+   */
+  constructor(reference: PolicyModel, options: SelfRewardOptions = {}) {
+    const checked = checkOptions(options, ['mode', 'messages', 'prefix', 'temperature'], 'SelfReward');
+    this.model = reference;
+    this.mode = expectOneOf('mode', checked.mode ?? 'expected', ['expected', 'sampled']);
+    this.messages = checked.messages ?? judgeMessages;
+    this.prefix = expectString('prefix', checked.prefix ?? JUDGE_PREFIX);
+    this.temperature = expectNumber('temperature', checked.temperature ?? 1, { above: 0 });
+  }
+
+  /** One judgement per pair, in order. */
+  async judge(pairs: readonly JudgePair[], options: JudgeOptions = {}): Promise<Judgement[]> {
+    const checked = checkOptions(options, ['step', 'seed', 'signal'], 'SelfReward.judge');
+    expectArray('pairs', pairs);
+    const signal = expectSignal('signal', checked.signal);
+    if (pairs.length === 0) return [];
+    const prompts = pairs.map(({ query, answer }) => this.encode(query, answer));
+    if (this.mode === 'expected') return this.judgeExpected(prompts, signal);
+    return this.judgeSampled(prompts, checked.step ?? 0, expectUint64('seed', checked.seed ?? 0), signal);
+  }
+
+  /**
+   * How good the judge is, before a run: it scores answers against corrupted versions of themselves.
+   * @returns AUC, mass on the score tokens, correlation with length, and warnings in words
+   */
+  async preflight(
+    options: { pairs?: readonly JudgePair[]; signal?: AbortSignal } = {},
+  ): Promise<JudgeReport> {
+    const checked = checkOptions(options, ['pairs', 'signal'], 'SelfReward.preflight');
+    const { signal } = checked;
+    return measureJudge(checked.pairs ?? PREFLIGHT_PAIRS, (pairs) =>
+      this.judge(pairs, { ...(signal && { signal }) }),
+    );
+  }
+
+  /** The judge as a reward of its own: R_Q / 7. */
+  asReward(): Reward {
+    return {
+      name: 'self-reward',
+      score: async (samples, { signal }) =>
+        (await this.judge(samples, { signal })).map(({ quality }) => quality),
+    };
+  }
+
+  private encode(query: string, answer: string): Int32Array {
+    const chat = this.model.tokenizer.encodeChat(this.messages(query, answer));
+    const prefix = this.model.tokenizer.encode(this.prefix);
+    const tokens = new Int32Array(chat.length + prefix.length);
+    tokens.set(chat);
+    tokens.set(prefix, chat.length);
+    return tokens;
+  }
+
+  /** quality = Σ_s s · p(s) / Σ_s p(s) / 7 over the score tokens s = 0..7; mass = Σ_s p(s). */
+  private async judgeExpected(prompts: Int32Array[], signal: AbortSignal | undefined): Promise<Judgement[]> {
+    const scores = await this.model.nextLogprobs(prompts, this.scoreTokens(), { ...(signal && { signal }) });
+    return scores.map((logprobs) => {
+      // Relative to the largest, so that a tiny mass does not underflow.
+      const largest = logprobs.reduce((high, value) => Math.max(high, value), -Infinity);
+      if (!Number.isFinite(largest)) return { quality: null, mass: 0 };
+      let weight = 0;
+      let points = 0;
+      logprobs.forEach((logprob, score) => {
+        const p = Math.exp(logprob - largest);
+        weight += p;
+        points += score * p;
+      });
+      return { quality: points / weight / MAX_POINTS, mass: weight * Math.exp(largest) };
+    });
+  }
+
+  private async judgeSampled(
+    prompts: Int32Array[],
+    step: number,
+    seed: bigint,
+    signal: AbortSignal | undefined,
+  ): Promise<Judgement[]> {
+    const verdicts = await this.model.generate(prompts, {
+      maxNewTokens: 4,
+      temperature: this.temperature,
+      seed,
+      streamIds: prompts.map((_, i) => [streamId(step, 'judge', i)]),
+      ...(signal && { signal }),
+    });
+    return verdicts.map((samples) => {
+      const score = /^\s*([0-7])(?![0-9])/.exec(samples[0]!.text);
+      return { quality: score ? Number(score[1]) / MAX_POINTS : null, mass: null };
+    });
+  }
+
+  /** Token of each score; a tokenizer that needs two tokens for a digit cannot be read in one forward pass. */
+  private scoreTokens(): Int32Array {
+    return Int32Array.from({ length: MAX_POINTS + 1 }, (_, score) => {
+      const tokens = this.model.tokenizer.encode(String(score));
+      if (tokens.length === 1) return tokens[0]!;
+      throw invalid('mode', "'sampled', since this tokenizer has no single token for a digit,", this.mode);
+    });
+  }
+}
