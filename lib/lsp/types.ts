@@ -110,7 +110,10 @@ export interface RoleMetrics {
   rewardStd: number | null;
   /** Mean absolute advantage: how much signal there was. */
   advantage: number;
-  /** Mean over tokens of an unbiased estimate (k3) of KL(π_θ ‖ π_ref) in nats; null without a KL term. */
+  /**
+   * Mean over tokens of log π_θ − log π_ref (k1): an unbiased estimate of KL(π_θ ‖ π_ref) in nats per token, by
+   * chance a little below 0 when the true value is small. Null without a KL term.
+   */
   kl: number | null;
   /** Mean over tokens of the entropy in nats, at temperature 1. */
   entropy: number;
@@ -201,6 +204,11 @@ export interface PhaseProgress {
   fraction: number;
 }
 
+export interface RoleBaseline {
+  entropy: number;
+  length: number;
+}
+
 /**
  * All a trainer needs to continue besides weights and moments. JSON-able; random numbers have no state (each derives
  * from seed, step, role and index).
@@ -215,8 +223,8 @@ export interface TrainerState {
   updates: number;
   /** LSP: `core` of accepted queries, oldest first. */
   history: string[];
-  /** Entropy per role in the first step, which the watchers compare with. */
-  firstEntropy: Partial<Record<Role, number>>;
+  /** What each role was like in the first step, which the watchers compare with. */
+  baseline: Partial<Record<Role, RoleBaseline>>;
   /** GRPO: queries drawn so far, and a fingerprint of the query set they are drawn from. */
   position?: number;
   queriesFingerprint?: string;

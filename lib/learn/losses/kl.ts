@@ -100,13 +100,13 @@ export function withKl(loss: Loss, options: KlOptions = {}): Loss {
   return form === 'k1' ? klInReward(loss, coefficient) : sumOf(loss, klLoss(form, coefficient));
 }
 
-/** Mean over tokens of k3: an unbiased estimate of KL(π ‖ π_ref) per token on samples of π, never negative. */
+/**
+ * Mean over tokens of k1: an unbiased estimate of KL(π ‖ π_ref) per token on samples of π. For reports, k1 rather
+ * than k3: exp(−d) has a heavy tail once the two drift apart, so that one token could stop a run.
+ */
 export function klEstimate(logprobs: ArrayLike<number>, referenceLogprobs: ArrayLike<number>): number {
   let total = 0;
-  for (let t = 0; t < logprobs.length; t++) {
-    const d = logprobs[t]! - referenceLogprobs[t]!;
-    total += Math.expm1(-d) + d;
-  }
+  for (let t = 0; t < logprobs.length; t++) total += logprobs[t]! - referenceLogprobs[t]!;
   return logprobs.length === 0 ? 0 : total / logprobs.length;
 }
 

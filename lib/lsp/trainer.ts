@@ -1,0 +1,368 @@
+/**
+ * What LspTrainer and GrpoTrainer share: options of training, the reference, the loop over steps with abort and
+ * checkpoints, the state to resume from, the update, and the watchers. What is played in a step is theirs.
+ *
+ * A step commits at its end: until its update is made, an abort or an error leaves weights, moments and state as they
+ * were after the step before.
+ */
+import { LspError } from '../errors';
+import {
+  policyGradient,
+  REDUCTIONS,
+  withKl,
+  type KlOptions,
+  type Loss,
+  type Reduction,
+} from '../learn/losses';
+import type { PolicyLearner, PolicyModel } from '../learn/policy';
+import {
+  applyUpdate,
+  prepareUpdate,
+  type RolloutBatch,
+  type RoleStatistics,
+  type UpdateOptions,
+} from '../learn/update';
+import {
+  checkOptions,
+  expectBoolean,
+  expectFunction,
+  expectInteger,
+  expectNumber,
+  expectOneOf,
+  expectSignal,
+  expectUint64,
+  invalid,
+  isRecord,
+} from '../options';
+import type {
+  Checkpointer,
+  Phase,
+  PhaseProgress,
+  QueryReport,
+  Role,
+  RunOptions,
+  StepMetrics,
+  StepResult,
+  TrainerState,
+} from './types';
+import { settleWatch, watchStep, type WatchOptions } from './watch';
+
+/** Options that every trainer takes. */
+export interface TrainingOptions {
+  learner: PolicyLearner;
+  /**
+   * The frozen reference. Default: a clone of the learner's model, made when the run begins. Required to resume,
+   * since then the learner's model is no longer what the run began with.
+   */
+  reference?: PolicyModel;
+  /** Default policyGradient(). */
+  loss?: Loss;
+  /** KL(π_θ ‖ π_ref). Default k2 with β = 0.05; `{ coefficient: 0 }` is off. */
+  kl?: KlOptions;
+  /** Default 'constant'. */
+  reduction?: Reduction;
+  /** Leave out answers cut off by `maxNewTokens`. Default false. */
+  maskTruncated?: boolean;
+  /** Updates per batch of rollouts. Default 1, which is exactly on-policy. */
+  updatesPerBatch?: number;
+  /** Seed of everything random. Default 0. */
+  seed?: number | bigint;
+  /** Most milliseconds for the rewards of a step. Default 120 000. */
+  rewardTimeoutMs?: number;
+  watch?: WatchOptions;
+  checkpoint?: Checkpointer;
+  /** Called as a step goes on, for progress bars. */
+  onPhase?: (progress: PhaseProgress) => void;
+  /** State to continue from; weights and moments must have been loaded into the learner. */
+  resume?: TrainerState;
+}
+
+export const TRAINING_OPTION_NAMES = [
+  'learner',
+  'reference',
+  'loss',
+  'kl',
+  'reduction',
+  'maskTruncated',
+  'updatesPerBatch',
+  'seed',
+  'rewardTimeoutMs',
+  'watch',
+  'checkpoint',
+  'onPhase',
+  'resume',
+] as const;
+
+type PhaseSeconds = Record<Phase | 'total', number>;
+
+/** What a step's play hands to the update. */
+export interface Played {
+  batches: RolloutBatch[];
+  /** Metrics once the statistics of the loss are known; the base class fills in what concerns the update. */
+  metrics(statistics: Record<string, RoleStatistics>): PlayedMetrics;
+  /** In words, if no group had a signal. */
+  noSignal(updated: boolean): string | null;
+  samples: QueryReport[];
+  /** Called once the step has been done, to move the state on. */
+  commit(state: TrainerState): void;
+}
+
+export type PlayedMetrics = Omit<
+  StepMetrics,
+  'step' | 'updated' | 'gradNorm' | 'learningRate' | 'seconds' | 'warnings' | 'noSignal'
+>;
+
+export interface StepContext {
+  step: number;
+  seed: bigint;
+  signal: AbortSignal | undefined;
+  /** Times a phase and reports its progress. */
+  phase<T>(phase: Phase, work: (report: (fraction: number) => void) => Promise<T>): Promise<T>;
+}
+
+export abstract class Trainer {
+  readonly learner: PolicyLearner;
+  protected readonly loss: Loss;
+  protected readonly seed: bigint;
+  protected readonly rewardTimeoutMs: number;
+  private readonly reduction: Reduction;
+  private readonly maskTruncated: boolean;
+  private readonly updatesPerBatch: number;
+  private readonly limits: Required<WatchOptions>;
+  private readonly checkpoint: Checkpointer | undefined;
+  private readonly onPhase: ((progress: PhaseProgress) => void) | undefined;
+  private readonly resumed: boolean;
+  private current: TrainerState;
+  private referenceModel: PolicyModel | null;
+  private ownsReference = false;
+  private running = false;
+
+  protected constructor(kind: TrainerState['kind'], options: TrainingOptions) {
+    if (!isRecord(options.learner)) throw invalid('learner', 'a Learner', options.learner);
+    this.learner = options.learner;
+    this.loss = withKl(options.loss ?? policyGradient(), options.kl);
+    this.reduction = expectOneOf('reduction', options.reduction ?? 'constant', REDUCTIONS);
+    this.maskTruncated = expectBoolean('maskTruncated', options.maskTruncated ?? false);
+    this.updatesPerBatch = expectInteger('updatesPerBatch', options.updatesPerBatch ?? 1, { min: 1 });
+    this.rewardTimeoutMs = expectTimeout(options.rewardTimeoutMs ?? 120_000);
+    this.limits = settleWatch(options.watch);
+    this.onPhase = options.onPhase && expectFunction('onPhase', options.onPhase);
+    this.checkpoint = options.checkpoint;
+    if (this.checkpoint) expectInteger('checkpoint.every', this.checkpoint.every, { min: 1 });
+    this.referenceModel = options.reference ?? null;
+    this.resumed = options.resume !== undefined;
+    this.current = options.resume
+      ? checkState(options.resume, kind, options.seed)
+      : freshState(kind, options.seed);
+    this.seed = BigInt(this.current.seed);
+  }
+
+  /** Sampling temperature of the trainer's rollouts. */
+  protected abstract readonly temperature: number;
+  /** Whether the play itself needs the reference (as a judge). */
+  protected abstract readonly needsReference: boolean;
+  /** Samples and scores one step. Must not change anything: `commit` does. */
+  protected abstract play(context: StepContext, state: Readonly<TrainerState>): Promise<Played>;
+
+  /** Steps done. */
+  get stepsDone(): number {
+    return this.current.nextStep;
+  }
+
+  /** A JSON-able copy of all that is needed to continue, besides weights and moments. */
+  state(): TrainerState {
+    return structuredClone(this.current);
+  }
+
+  /** The frozen reference; null before the run begins (unless it was given) and where nobody needs it. */
+  get reference(): PolicyModel | null {
+    return this.referenceModel;
+  }
+
+  /**
+   * Plays and trains until `steps` steps are done in all. Each result is yielded once the step is whole; a due
+   * checkpoint is written when the consumer asks for the next step (or leaves), so that what it stores for a step is
+   * never older than the checkpoint.
+   *
+   * @throws the signal's reason when aborted: the step under way leaves no trace, and `run` may be called again
+   */
+  async *run(options: RunOptions): AsyncGenerator<StepResult, void, void> {
+    const checked = checkOptions(options, ['steps', 'signal'], 'run');
+    const steps = expectInteger('steps', checked.steps, { min: 0 });
+    const signal = expectSignal('signal', checked.signal);
+    if (this.running) throw invalid('run', 'one run at a time', 'a second one');
+    this.running = true;
+    try {
+      signal?.throwIfAborted();
+      await this.ensureReference();
+      while (this.current.nextStep < steps) {
+        signal?.throwIfAborted();
+        const result = await this.runStep(signal);
+        try {
+          yield result;
+        } finally {
+          await this.saveIfDue(steps);
+        }
+      }
+    } finally {
+      this.running = false;
+    }
+  }
+
+  /** Frees the reference if the trainer made it. Idempotent. */
+  async dispose(): Promise<void> {
+    if (!this.ownsReference) return;
+    this.ownsReference = false;
+    const reference = this.referenceModel;
+    this.referenceModel = null;
+    await reference?.dispose();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.dispose();
+  }
+
+  private async ensureReference(): Promise<void> {
+    if (this.referenceModel !== null || !(this.needsReference || this.loss.needsReference)) return;
+    if (this.resumed || this.current.nextStep > 0) {
+      throw new LspError('INVALID_ARGUMENT', 'Expected a model for `reference` but received undefined.', {
+        remedy:
+          'A resumed run is compared with the weights it began with: load the original model, clone it as the ' +
+          "reference, then load the checkpoint's weights.",
+      });
+    }
+    this.referenceModel = await this.learner.model.clone();
+    this.ownsReference = true;
+  }
+
+  private async runStep(signal: AbortSignal | undefined): Promise<StepResult> {
+    const seconds = newSeconds();
+    const started = performance.now();
+    const phase: StepContext['phase'] = (name, work) => this.timed(name, seconds, work);
+    const step = this.current.nextStep;
+    const played = await this.play({ step, seed: this.seed, signal, phase }, this.current);
+    const update: UpdateOptions = {
+      loss: this.loss,
+      reduction: this.reduction,
+      maskTruncated: this.maskTruncated,
+      updatesPerBatch: this.updatesPerBatch,
+      temperature: this.temperature,
+      reference: this.referenceModel,
+      ...(signal && { signal }),
+    };
+    const prepared = await phase('reference', () =>
+      prepareUpdate(this.learner.model, played.batches, update),
+    );
+    const metrics = played.metrics(prepared.statistics);
+    const warnings = watchStep(metrics, this.current.baseline, this.limits);
+    signal?.throwIfAborted();
+    const result = await phase('update', (report) => applyUpdate(this.learner, prepared, update, report));
+
+    this.commit(played, metrics, result.updates);
+    for (const role of ['solver', 'challenger'] as const) {
+      const roleMetrics = metrics[role];
+      if (roleMetrics) roleMetrics.ratioClippedShare = result.ratioClippedShare[role] ?? 0;
+    }
+    seconds.total = (performance.now() - started) / 1000;
+    const updated = result.updates > 0;
+    const { gradNorm, learningRate } = result;
+    return {
+      step: step + 1,
+      metrics: {
+        step: step + 1,
+        ...metrics,
+        noSignal: played.noSignal(updated),
+        updated,
+        gradNorm,
+        learningRate,
+        seconds,
+        warnings,
+      },
+      samples: played.samples,
+    };
+  }
+
+  private commit(played: Played, metrics: PlayedMetrics, updates: number): void {
+    const state = this.state();
+    state.nextStep++;
+    state.updates += updates;
+    for (const role of ['solver', 'challenger'] satisfies Role[]) {
+      const now = metrics[role];
+      if (now && now.samples > 0) state.baseline[role] ??= { entropy: now.entropy, length: now.length };
+    }
+    played.commit(state);
+    this.current = state;
+  }
+
+  private async saveIfDue(steps: number): Promise<void> {
+    const { nextStep } = this.current;
+    if (!this.checkpoint || (nextStep % this.checkpoint.every !== 0 && nextStep !== steps)) return;
+    await this.checkpoint.save(this.state(), this.learner, this.learner.model, nextStep);
+  }
+
+  private async timed<T>(
+    phase: Phase,
+    seconds: PhaseSeconds,
+    work: (report: (fraction: number) => void) => Promise<T>,
+  ): Promise<T> {
+    const started = performance.now();
+    this.onPhase?.({ phase, fraction: 0 });
+    const result = await work((fraction) => this.onPhase?.({ phase, fraction }));
+    this.onPhase?.({ phase, fraction: 1 });
+    seconds[phase] += (performance.now() - started) / 1000;
+    return result;
+  }
+}
+
+function newSeconds(): PhaseSeconds {
+  return { challenger: 0, solver: 0, reward: 0, judge: 0, reference: 0, update: 0, total: 0 };
+}
+
+function expectTimeout(value: number): number {
+  return value === Infinity ? value : expectNumber('rewardTimeoutMs', value, { above: 0, max: 2 ** 31 - 1 });
+}
+
+function freshState(kind: TrainerState['kind'], seed: number | bigint | undefined): TrainerState {
+  return {
+    format: 1,
+    kind,
+    nextStep: 0,
+    seed: String(expectUint64('seed', seed ?? 0)),
+    updates: 0,
+    history: [],
+    baseline: {},
+  };
+}
+
+/** A copy of a state that can be continued here. */
+function checkState(
+  state: TrainerState,
+  kind: TrainerState['kind'],
+  seed: number | bigint | undefined,
+): TrainerState {
+  const reject = (name: string, expected: string, value: unknown) =>
+    new LspError(
+      'INVALID_CHECKPOINT',
+      `Expected ${expected} for \`resume.${name}\` but received ${String(value)}.`,
+      {
+        remedy: 'Resume with the state that the same kind of trainer returned.',
+      },
+    );
+  if (!isRecord(state)) throw reject('state', 'an object', state);
+  if (state.format !== 1) throw reject('format', '1', state.format);
+  if (state.kind !== kind) throw reject('kind', `'${kind}'`, state.kind);
+  if (!Number.isSafeInteger(state.nextStep) || state.nextStep < 0) {
+    throw reject('nextStep', 'an integer of at least 0', state.nextStep);
+  }
+  if (typeof state.seed !== 'string' || !/^\d{1,20}$/.test(state.seed)) {
+    throw reject('seed', 'a string of digits', state.seed);
+  }
+  if (seed !== undefined && String(expectUint64('seed', seed)) !== state.seed) {
+    throw reject('seed', `the seed of the run, ${seed},`, state.seed);
+  }
+  if (!Array.isArray(state.history) || state.history.some((text) => typeof text !== 'string')) {
+    throw reject('history', 'an array of strings', state.history);
+  }
+  if (!isRecord(state.baseline)) throw reject('baseline', 'an object', state.baseline);
+  return structuredClone(state);
+}
