@@ -1,0 +1,232 @@
+/**
+ * The whole native surface, typed in one place.
+ *
+ * Conventions: every long operation returns a promise and runs on the model's own worker thread, in the order
+ * asked (one queue per model; clones have their own). Inputs are copied before the call returns, so callers may
+ * reuse their arrays. A failed operation rejects with an Error whose `code` is an `LspErrorCode`; an aborted one
+ * rejects with code 'ABORTED', which lib/native/call.ts turns into the AbortSignal's reason.
+ * Token ids are Int32Array; log-probabilities and gradients are Float32Array.
+ */
+
+/** How a tensor's bytes are stored in its file. Block formats are those of GGUF. */
+export type StoredType = 'f32' | 'f16' | 'bf16' | 'q8_0' | 'q4_0' | 'q4_1';
+
+/** Llama-family geometry. Sizes are in elements, positions in tokens. */
+export interface NativeModelConfig {
+  hiddenSize: number;
+  intermediateSize: number;
+  numLayers: number;
+  numHeads: number;
+  numKeyValueHeads: number;
+  headSize: number;
+  vocabSize: number;
+  maxPositions: number;
+  rmsNormEps: number;
+  ropeTheta: number;
+  /** Llama-3 frequency scaling; absent for plain RoPE. */
+  ropeScaling?: {
+    factor: number;
+    lowFreqFactor: number;
+    highFreqFactor: number;
+    originalMaxPositions: number;
+  };
+  tiedEmbeddings: boolean;
+}
+
+export interface NativeModelOptions {
+  /** Compute threads, 1..256. */
+  threads: number;
+}
+
+/** Where one tensor lies in a file, in Hugging Face naming and row-major [rows, columns] (or [columns]) shape. */
+export interface TensorLocation {
+  /** Hugging Face name, e.g. `model.layers.0.self_attn.q_proj.weight`. */
+  name: string;
+  path: string;
+  /** Byte offset in the file. */
+  offset: number;
+  byteLength: number;
+  type: StoredType;
+  shape: number[];
+  /** GGUF `llama`: q and k rows are permuted for its RoPE layout; true undoes it (needs `heads`). */
+  ropePermuted?: boolean;
+}
+
+export interface NativeSampling {
+  temperature: number; // 0 is greedy
+  topK: number; // 0 is off
+  topP: number; // 1 is off
+  minNewTokens: number;
+  maxNewTokens: number;
+  /** Philox key of the call. */
+  seed: bigint;
+}
+
+export interface NativeSequenceRequest {
+  prompt: Int32Array;
+  /** Random stream of this sequence: the same (seed, stream, position) draws the same number in any batch. */
+  streamId: bigint;
+}
+
+export interface NativeGenerateOptions extends NativeSampling {
+  eosIds: Int32Array;
+  /** Most sequences decoded together. */
+  maxBatch: number;
+  /**
+   * Called on the JavaScript thread for batches of fresh tokens: parallel arrays, `sequence` is the index in
+   * `requests`. To end a sequence early (stop strings), call `handle.finish(sequence)`.
+   */
+  onTokens?: (sequences: Int32Array, tokens: Int32Array) => void;
+}
+
+export interface NativeCompletion {
+  /** Sampled tokens, with the EOS that ended the sequence if one did. */
+  tokens: Int32Array;
+  /** log p(token) at temperature 1, one per token. */
+  logprobs: Float32Array;
+  /** Entropy in nats of the distribution at temperature 1 each token was drawn from. */
+  entropies: Float32Array;
+  finishReason: 'eos' | 'stop' | 'length';
+}
+
+/** Cancels or steers operations under way; may be set from any moment on. */
+export interface NativeHandle {
+  /** Makes the operation reject with code 'ABORTED' at its next poll (a layer or a token). */
+  abort(): void;
+  /** generate only: ends that sequence at its next token with finishReason 'stop'. */
+  finish(sequence: number): void;
+}
+
+export interface NativeLogprobs {
+  /** Per sequence, length n-1: log p(token t+1 | tokens 0..t). */
+  logprobs: Float32Array[];
+  /** Per sequence, length n-1: entropy in nats of each predictive distribution. */
+  entropies: Float32Array[];
+}
+
+export interface NativeModel {
+  /** Reads and repacks tensors; validates type, shape and range against the real file. */
+  loadTensors(tensors: TensorLocation[], handle: NativeHandle): Promise<void>;
+  /** Names of parameters not loaded yet. */
+  missingTensors(): string[];
+  parameterNames(): string[];
+  parameterShape(name: string): number[];
+  /** Row-major values in Hugging Face layout. */
+  readTensor(name: string): Promise<Float32Array>;
+  /** Overwrites a parameter with row-major values in Hugging Face layout. */
+  writeTensor(name: string, values: Float32Array): Promise<void>;
+  generate(
+    requests: NativeSequenceRequest[],
+    options: NativeGenerateOptions,
+    handle: NativeHandle,
+  ): Promise<NativeCompletion[]>;
+  /** Log-probabilities at `temperature` (logits divided by it). */
+  logprobs(sequences: Int32Array[], temperature: number, handle: NativeHandle): Promise<NativeLogprobs>;
+  /** log p(candidate | prompt) for each prompt and candidate token: Float32Array of candidates.length each. */
+  nextLogprobs(prompts: Int32Array[], candidates: Int32Array, handle: NativeHandle): Promise<Float32Array[]>;
+  /**
+   * Writes one safetensors file (all parameters, Hugging Face names and layout, `metadata` strings in the header)
+   * under a temporary name, fsyncs, renames. dtype of the stored values: f32, f16 or bf16.
+   */
+  saveSafetensors(path: string, dtype: 'f32' | 'f16' | 'bf16', handle: NativeHandle): Promise<void>;
+  /** Shares storage until either side changes (copy on write, tensor by tensor). Queued like any operation. */
+  clone(): Promise<NativeModel>;
+  /** Bytes of weights held by this model alone or shared. */
+  weightBytes(): number;
+  /** Increases by one with every change of the weights. */
+  policyVersion(): number;
+  /** Waits for the operation under way, frees everything. Idempotent. */
+  dispose(): Promise<void>;
+}
+
+export interface NativeLearnerOptions {
+  /** Bytes of activations one micro-batch may hold; at least one sequence always runs. */
+  activationBudgetBytes: number;
+}
+
+export interface NativeTrainSequence {
+  /** Prompt tokens, then completion tokens. */
+  tokens: Int32Array;
+  /** Number of prompt tokens, at least 1. */
+  promptLength: number;
+}
+
+export interface NativeAdamW {
+  learningRate: number;
+  beta1: number;
+  beta2: number;
+  eps: number;
+  /** Decoupled; applied to matrices (two-dimensional parameters) only. */
+  weightDecay: number;
+  /** Global L2 norm the gradient is scaled down to; Infinity is off. */
+  maxGradNorm: number;
+}
+
+export interface NativeLearner {
+  /**
+   * Adds the gradient of sum(lossGradient * logprob) to the gradient buffers: forward and backward in micro-batches
+   * in canonical (given) order. All or nothing: an abort or failure restores the gradient as it was.
+   * @returns completion log-probabilities, one array per sequence.
+   */
+  accumulate(
+    sequences: NativeTrainSequence[],
+    lossGradient: Float32Array[],
+    temperature: number,
+    handle: NativeHandle,
+  ): Promise<Float32Array[]>;
+  /** Completion log-probabilities only, as accumulate would see them. */
+  logprobs(sequences: NativeTrainSequence[], temperature: number, handle: NativeHandle): Promise<Float32Array[]>;
+  /** Accumulated gradient in Hugging Face layout; tied embeddings: sum of the head's and the input's. */
+  gradient(name: string): Promise<Float32Array>;
+  /** Clips, updates, zeroes the gradient. Rejects with 'TRAINING_DIVERGED' (weights untouched) if not finite. */
+  step(options: NativeAdamW): Promise<{ gradNorm: number }>;
+  zeroGradient(): Promise<void>;
+  /** Number of steps taken (AdamW's t). */
+  stepCount(): number;
+  /**
+   * AdamW moments as a safetensors file (`<name>.m`, `<name>.v`, Hugging Face layout; `step_count` in the metadata),
+   * atomically. loadState takes the locations that the safetensors reader found, and the step count.
+   */
+  saveState(path: string, handle: NativeHandle): Promise<void>;
+  loadState(tensors: TensorLocation[], stepCount: number, handle: NativeHandle): Promise<void>;
+  dispose(): Promise<void>;
+}
+
+/**
+ * Single kernels, for people who want to call or measure one. Row-major arrays in, fresh arrays out; each call packs its
+ * weight anew and runs on a worker thread.
+ */
+export interface NativeKernels {
+  /** y (rows, outputs) = x (rows, inputs) weight^T, weight (outputs, inputs). */
+  linear(
+    x: Float32Array,
+    weight: Float32Array,
+    sizes: { rows: number; inputs: number; outputs: number },
+  ): Promise<Float32Array>;
+  /** y (rows, columns) = weight * x / sqrt(mean(x^2) + eps). */
+  rmsNorm(
+    x: Float32Array,
+    weight: Float32Array,
+    sizes: { rows: number; columns: number; eps: number },
+  ): Promise<Float32Array>;
+  /** y = gate / (1 + exp(-gate)) * up, elementwise. */
+  swiglu(gate: Float32Array, up: Float32Array): Promise<Float32Array>;
+  /** Fused LM head: log p(target) and entropy (nats) of each row; hidden (rows, columns), weight (vocab, columns). */
+  logprob(
+    hidden: Float32Array,
+    weight: Float32Array,
+    targets: Int32Array,
+    sizes: { rows: number; columns: number; vocab: number },
+  ): Promise<{ logprobs: Float32Array; entropies: Float32Array }>;
+}
+
+export interface NativeAddon {
+  Handle: new () => NativeHandle;
+  Model: new (config: NativeModelConfig, options: NativeModelOptions) => NativeModel;
+  Learner: new (model: NativeModel, options: NativeLearnerOptions) => NativeLearner;
+  kernels: NativeKernels;
+  /** ISA variants compiled in and usable here, best first, and the one in force (LSP_ISA overrides). */
+  isa(): { available: string[]; active: string };
+  /** Bytes of activations per token a training micro-batch holds for this geometry. */
+  activationBytesPerToken(config: NativeModelConfig): number;
+}

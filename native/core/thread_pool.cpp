@@ -1,0 +1,82 @@
+#include "core/thread_pool.h"
+
+#include "core/float_mode.h"
+
+namespace lsp {
+
+namespace {
+
+// A decode step is a few hundred short parallel regions; sleeping between them would cost more than they do. Workers
+// spin about this long (tens of microseconds) before they sleep.
+constexpr int kSpins = 20000;
+
+inline void pause() {
+#if defined(__x86_64__)
+  __builtin_ia32_pause();
+#elif defined(__aarch64__)
+  asm volatile("yield");
+#endif
+}
+
+}  // namespace
+
+ThreadPool::ThreadPool(int threads) : size_(threads < 1 ? 1 : threads) {
+  for (int worker = 1; worker < size_; ++worker) threads_.emplace_back([this, worker] { work(worker); });
+}
+
+ThreadPool::~ThreadPool() {
+  {
+    std::lock_guard<std::mutex> lock(mutex_);
+    stop_.store(true);
+    generation_.fetch_add(1);
+  }
+  wake_.notify_all();
+  for (std::thread& thread : threads_) thread.join();
+}
+
+void ThreadPool::drain(int worker) {
+  for (;;) {
+    const int64_t item = next_.fetch_add(1, std::memory_order_relaxed);
+    if (item >= items_) return;
+    task_(context_, item, worker);
+  }
+}
+
+void ThreadPool::run(int64_t items, Task task, void* context) {
+  const FloatModeScope mode;
+  if (size_ == 1 || items <= 1) {
+    for (int64_t item = 0; item < items; ++item) task(context, item, 0);
+    return;
+  }
+  task_ = task;
+  context_ = context;
+  items_ = items;
+  next_.store(0, std::memory_order_relaxed);
+  busy_.store(size_ - 1, std::memory_order_relaxed);
+  {
+    std::lock_guard<std::mutex> lock(mutex_);
+    generation_.fetch_add(1, std::memory_order_release);
+  }
+  wake_.notify_all();
+  drain(0);
+  while (busy_.load(std::memory_order_acquire) != 0) pause();
+}
+
+void ThreadPool::work(int worker) {
+  const FloatModeScope mode;
+  uint64_t seen = 0;
+  for (;;) {
+    int spins = 0;
+    while (generation_.load(std::memory_order_acquire) == seen && ++spins < kSpins) pause();
+    if (generation_.load(std::memory_order_acquire) == seen) {
+      std::unique_lock<std::mutex> lock(mutex_);
+      wake_.wait(lock, [&] { return generation_.load(std::memory_order_acquire) != seen; });
+    }
+    seen = generation_.load(std::memory_order_acquire);
+    if (stop_.load()) return;
+    drain(worker);
+    busy_.fetch_sub(1, std::memory_order_release);
+  }
+}
+
+}  // namespace lsp

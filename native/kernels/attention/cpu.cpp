@@ -1,0 +1,337 @@
+// attention on the CPU. A work item is a tile of queries of one kv head (forward) or one kv head of one tree (backward);
+// its matrix products run on the register tile of linear/gemm.h, with lanes over keys for scores and over the head for
+// values. Rows of a tile are (token, query head of the group), tokens ascending.
+#include "kernels/attention/attention.h"
+
+#include "core/parallel.h"
+#include "core/scalar_math.h"
+#include "core/simd_math.h"
+#include "kernels/linear/tile.h"
+
+namespace lsp {
+namespace LSP_ISA {
+
+constexpr int64_t kTileRows = 48;
+constexpr float kMinusInfinity = -__builtin_inff();
+
+struct Head {
+  int64_t heads, kv_heads, size, padded, group, tile_tokens;
+};
+
+static Head head_of(int64_t heads, int64_t kv_heads, int64_t size) {
+  const int64_t group = heads / kv_heads;
+  return {heads, kv_heads, size, kv_padded_head(size), group, max_of(1, kTileRows / group)};
+}
+
+// The batch row and head of tile row `row`, as an offset into a (T, H D) matrix.
+LSP_INLINE int64_t row_offset(const Head& head, int64_t first_token, int64_t kv_head, int64_t row) {
+  return ((first_token + row / head.group) * head.heads + kv_head * head.group + row % head.group) * head.size;
+}
+
+static void gather_rows(const Head& head, const float* from, int64_t first_token, int64_t kv_head, int64_t rows,
+                        float scale, float* to) {
+  const Vec factor = splat(scale);
+  for (int64_t row = 0; row < rows; ++row) {
+    const float* source = from + row_offset(head, first_token, kv_head, row);
+    float* target = to + row * head.padded;
+    for (int64_t i = head.size; i < head.padded; ++i) target[i] = 0.0f;
+    for_lanes(head.size, [&](int64_t i, int n) { store_n(target + i, load_n(source + i, n) * factor, n); });
+  }
+}
+
+// c (rows, padded) += a (rows, k) b (k, padded), panel by panel.
+static void product_over_head(const Head& head, int64_t rows, const float* a, int64_t a_row, int64_t a_step,
+                              const float* b, float* c, int64_t k) {
+  for (int64_t panel = 0; panel < head.padded; panel += kPanelColumns) {
+    panel_product(rows, a, a_row, a_step, b + panel, head.padded, c + panel, head.padded, k, true);
+  }
+}
+
+static float attention_scale(int64_t head_size) { return 1.0f / __builtin_sqrtf(static_cast<float>(head_size)); }
+
+// --- Forward --------------------------------------------------------------------------------------------------------
+
+struct ForwardTile {
+  float *q, *y;                          // (rows, padded)
+  float* scores;                         // (rows, 32)
+  float *top, *sum, *rescale, *fresh;    // (rows)
+};
+
+static int64_t forward_local_floats(const Head& head) {
+  const int64_t rows = head.tile_tokens * head.group;
+  return rows * (2 * head.padded + kKvBlock + 4);
+}
+
+static ForwardTile carve_forward(const Head& head, float* memory) {
+  const int64_t rows = head.tile_tokens * head.group;
+  ForwardTile t;
+  t.q = memory;
+  t.y = t.q + rows * head.padded;
+  t.scores = t.y + rows * head.padded;
+  t.top = t.scores + rows * kKvBlock;
+  t.sum = t.top + rows;
+  t.rescale = t.sum + rows;
+  t.fresh = t.rescale + rows;
+  return t;
+}
+
+// Folds one block of scores into the running maximum and sum of each row; scores become probabilities relative to the
+// new maximum, rescale the factor for what was accumulated before. `seen` of row r: keys of the block it may attend to.
+template <class F>
+static void fold_scores(const ForwardTile& tile, int64_t first_row, int64_t rows, const F& seen) {
+  const Vec blank = splat(kMinusInfinity);
+  for (int64_t row = first_row; row < rows; ++row) {
+    float* s = tile.scores + row * kKvBlock;
+    const int count = seen(row);
+    const Vec low = keep_first(load(s), count < kLanes ? count : kLanes, blank);
+    const Vec high = count > kLanes ? keep_first(load(s + kLanes), count - kLanes, blank) : blank;
+    const float old_top = tile.top[row], block_top = max_lanes(max(low, high));
+    const float top = old_top > block_top ? old_top : block_top;
+    const Vec p_low = exp(low - splat(top)), p_high = exp(high - splat(top));
+    store(s, p_low);
+    store(s + kLanes, p_high);
+    tile.top[row] = top;
+    tile.rescale[row] = old_top - top;
+    tile.fresh[row] = sum_lanes(p_low + p_high);
+  }
+  for (int64_t row = first_row; row < rows; row += kLanes) {
+    const int n = static_cast<int>(min_of(kLanes, rows - row));
+    const Vec factor = exp(load_n(tile.rescale + row, n));
+    store_n(tile.rescale + row, factor, n);
+    store_n(tile.sum + row, fma(load_n(tile.sum + row, n), factor, load_n(tile.fresh + row, n)), n);
+  }
+}
+
+static void forward_tile(const AttentionForward& f, const Head& head, const AttentionSegment& segment, int64_t start,
+                         int64_t kv_head, float* memory) {
+  const int64_t tokens = min_of(head.tile_tokens, segment.count - start), rows = tokens * head.group;
+  const int64_t first_token = segment.first_token + start, first_position = segment.first_position + start;
+  const ForwardTile tile = carve_forward(head, memory);
+  gather_rows(head, f.q, first_token, kv_head, rows, attention_scale(head.size), tile.q);
+  for (int64_t i = 0; i < rows * head.padded; ++i) tile.y[i] = 0.0f;
+  for (int64_t row = 0; row < rows; ++row) {
+    tile.top[row] = kMinusInfinity;
+    tile.sum[row] = 0.0f;
+  }
+  const int64_t blocks = (first_position + tokens - 1) / kKvBlock + 1;
+  for (int64_t block = 0; block < blocks; ++block) {
+    const float* keys =
+        f.blocks[segment.block_table[block]] + f.layer_offset + kv_head * kv_head_floats(head.size);
+    const float* values = keys + kKvBlock * head.size;
+    const int64_t block_start = block * kKvBlock;
+    const auto seen = [&](int64_t row) {
+      return static_cast<int>(min_of(kKvBlock, first_position + row / head.group + 1 - block_start));
+    };
+    const int64_t first_row = max_of(0, block_start - first_position) * head.group;
+    const int64_t used = rows - first_row;
+    panel_product(used, tile.q + first_row * head.padded, head.padded, 1, keys, kKvBlock,
+                  tile.scores + first_row * kKvBlock, kKvBlock, head.size, false);
+    fold_scores(tile, first_row, rows, seen);
+    for (int64_t row = first_row; row < rows; ++row) {
+      const float factor = tile.rescale[row];
+      if (factor == 1.0f) continue;
+      float* y = tile.y + row * head.padded;
+      for (int64_t i = 0; i < head.padded; i += kLanes) store(y + i, load(y + i) * splat(factor));
+    }
+    // Keys that every row sees, then for each later token the keys that only it and its successors see.
+    const int64_t common = seen(first_row);
+    product_over_head(head, used, tile.scores + first_row * kKvBlock, kKvBlock, 1, values,
+                      tile.y + first_row * head.padded, common);
+    for (int64_t row = first_row; row < rows; row += head.group) {
+      const int64_t more = seen(row) - common;
+      if (more <= 0) continue;
+      product_over_head(head, head.group, tile.scores + row * kKvBlock + common, kKvBlock, 1,
+                        values + common * head.padded, tile.y + row * head.padded, more);
+    }
+  }
+  for (int64_t row = 0; row < rows; ++row) {
+    const Vec sum = splat(tile.sum[row]);
+    float* y = f.y + row_offset(head, first_token, kv_head, row);
+    for_lanes(head.size, [&](int64_t i, int n) { store_n(y + i, load(tile.y + row * head.padded + i) / sum, n); });
+    if (f.lse == nullptr) continue;
+    f.lse[(first_token + row / head.group) * head.heads + kv_head * head.group + row % head.group] =
+        static_cast<float>(static_cast<double>(tile.top[row]) + scalar::log(static_cast<double>(tile.sum[row])));
+  }
+}
+
+static void attention_forward(Exec& exec, const AttentionForward& f) {
+  const Head head = head_of(f.heads, f.kv_heads, f.head_size);
+  // Items are numbered segment by segment; item_start maps an item back to its segment.
+  int64_t tiles = 0;
+  for (int64_t i = 0; i < f.segment_count; ++i) tiles += ceil_div(f.segments[i].count, head.tile_tokens);
+  int64_t* tile_of = reinterpret_cast<int64_t*>(exec.shared(0, 4 * tiles));  // (tiles, 2): segment, start
+  int64_t next = 0;
+  for (int64_t i = 0; i < f.segment_count; ++i) {
+    for (int64_t start = 0; start < f.segments[i].count; start += head.tile_tokens) {
+      tile_of[2 * next] = i;
+      tile_of[2 * next + 1] = start;
+      ++next;
+    }
+  }
+  exec.reserve_local(forward_local_floats(head));
+  parallel_for(exec, tiles * f.kv_heads, [&](int64_t item, int worker) {
+    const int64_t tile = item / f.kv_heads;
+    forward_tile(f, head, f.segments[tile_of[2 * tile]], tile_of[2 * tile + 1], item % f.kv_heads,
+                 exec.local(worker));
+  });
+}
+
+// --- Backward -------------------------------------------------------------------------------------------------------
+//
+// With P = exp(S - lse) and delta = rowsum(dy y): dV = P^T dy, dP = dy V^T, dS = P (dP - delta), dQ = dS K, dK = dS^T Q
+// (Dao et al. 2022, algorithm 4). One item walks all queries of a tree in order, so the sums over queries are chains.
+
+struct BackwardTile {
+  float *q, *dy, *dq, *p, *dp, *delta, *lse;       // rows of the tile
+  float *keys, *values_transposed, *dkeys, *dvalues;  // (blocks, 32 padded) each
+};
+
+static int64_t backward_local_floats(const Head& head, int64_t blocks) {
+  const int64_t rows = head.tile_tokens * head.group;
+  return rows * (3 * head.padded + 2 * kKvBlock + 2) + blocks * 4 * kKvBlock * head.padded;
+}
+
+static BackwardTile carve_backward(const Head& head, int64_t blocks, float* memory) {
+  const int64_t rows = head.tile_tokens * head.group, block = kKvBlock * head.padded;
+  BackwardTile t;
+  t.keys = memory;
+  t.values_transposed = t.keys + blocks * block;
+  t.dkeys = t.values_transposed + blocks * block;
+  t.dvalues = t.dkeys + blocks * block;
+  t.q = t.dvalues + blocks * block;
+  t.dy = t.q + rows * head.padded;
+  t.dq = t.dy + rows * head.padded;
+  t.p = t.dq + rows * head.padded;
+  t.dp = t.p + rows * kKvBlock;
+  t.delta = t.dp + rows * kKvBlock;
+  t.lse = t.delta + rows;
+  return t;
+}
+
+// Turns a block's keys to (32, padded) and its values to (D, 32), and clears the gradients.
+static void open_block(const Head& head, const float* stored, int64_t index, const BackwardTile& t) {
+  const int64_t block = kKvBlock * head.padded;
+  const float* values = stored + kKvBlock * head.size;
+  float* keys = t.keys + index * block;
+  float* transposed = t.values_transposed + index * block;
+  for (int64_t key = 0; key < kKvBlock; ++key) {
+    for (int64_t i = 0; i < head.padded; ++i) {
+      keys[key * head.padded + i] = i < head.size ? stored[i * kKvBlock + key] : 0.0f;
+      transposed[i * kKvBlock + key] = values[key * head.padded + i];
+    }
+  }
+  for (int64_t i = 0; i < block; ++i) t.dkeys[index * block + i] = t.dvalues[index * block + i] = 0.0f;
+}
+
+// P and dS of one block: masked entries are zero.
+template <class F>
+static void score_gradients(const BackwardTile& t, int64_t first_row, int64_t rows, const F& seen) {
+  for (int64_t row = first_row; row < rows; ++row) {
+    const int count = seen(row);
+    const Vec lse = splat(t.lse[row]), delta = splat(t.delta[row]);
+    for (int half = 0; half < 2; ++half) {
+      float* p = t.p + row * kKvBlock + half * kLanes;
+      float* dp = t.dp + row * kKvBlock + half * kLanes;
+      const int left = count - half * kLanes, kept = left < 0 ? 0 : left < kLanes ? left : kLanes;
+      const Vec probability = keep_first(exp(load(p) - lse), kept, zero());
+      store(p, probability);
+      store(dp, keep_first(probability * (load(dp) - delta), kept, zero()));
+    }
+  }
+}
+
+static void backward_tile(const AttentionBackward& b, const Head& head, const AttentionSegment& segment, int64_t start,
+                          int64_t kv_head, int64_t first_block, const BackwardTile& t) {
+  const int64_t tokens = min_of(head.tile_tokens, segment.count - start), rows = tokens * head.group;
+  const int64_t first_token = segment.first_token + start, first_position = segment.first_position + start;
+  const int64_t block_floats = kKvBlock * head.padded;
+  const float scale = attention_scale(head.size);
+  gather_rows(head, b.q, first_token, kv_head, rows, scale, t.q);
+  gather_rows(head, b.dy, first_token, kv_head, rows, 1.0f, t.dy);
+  for (int64_t i = 0; i < rows * head.padded; ++i) t.dq[i] = 0.0f;
+  for (int64_t row = 0; row < rows; ++row) {
+    const float* y = b.y + row_offset(head, first_token, kv_head, row);
+    Vec dot = zero();
+    for_lanes(head.size, [&](int64_t i, int n) { dot = fma(load_n(y + i, n), load(t.dy + row * head.padded + i), dot); });
+    t.delta[row] = sum_lanes(dot);
+    t.lse[row] = b.lse[(first_token + row / head.group) * head.heads + kv_head * head.group + row % head.group];
+  }
+  const int64_t blocks = (first_position + tokens - 1) / kKvBlock + 1;
+  for (int64_t block = 0; block < blocks; ++block) {
+    const int64_t id = segment.block_table[block], at = (id - first_block) * block_floats;
+    const float* keys = b.blocks[id] + b.layer_offset + kv_head * kv_head_floats(head.size);
+    const int64_t block_start = block * kKvBlock;
+    const auto seen = [&](int64_t row) {
+      return static_cast<int>(min_of(kKvBlock, first_position + row / head.group + 1 - block_start));
+    };
+    const int64_t first_row = max_of(0, block_start - first_position) * head.group, used = rows - first_row;
+    const float* q = t.q + first_row * head.padded;
+    const float* dy = t.dy + first_row * head.padded;
+    float* p = t.p + first_row * kKvBlock;
+    float* ds = t.dp + first_row * kKvBlock;
+    panel_product(used, q, head.padded, 1, keys, kKvBlock, p, kKvBlock, head.size, false);
+    panel_product(used, dy, head.padded, 1, t.values_transposed + at, kKvBlock, ds, kKvBlock, head.size, false);
+    score_gradients(t, first_row, rows, seen);
+    product_over_head(head, kKvBlock, p, 1, kKvBlock, dy, t.dvalues + at, used);
+    product_over_head(head, kKvBlock, ds, 1, kKvBlock, q, t.dkeys + at, used);
+    product_over_head(head, used, ds, kKvBlock, 1, t.keys + at, t.dq + first_row * head.padded, kKvBlock);
+  }
+  for (int64_t row = 0; row < rows; ++row) {
+    float* dq = b.dq + row_offset(head, first_token, kv_head, row);
+    for_lanes(head.size, [&](int64_t i, int n) {
+      store_n(dq + i, load(t.dq + row * head.padded + i) * splat(scale), n);
+    });
+  }
+}
+
+// Sums the gradients of a tree's blocks into the rows of their tokens, blocks ascending.
+static void close_blocks(const AttentionBackward& b, const Head& head, int64_t tree, int64_t kv_head,
+                         const BackwardTile& t) {
+  const int64_t first_block = b.tree_blocks[tree], block_floats = kKvBlock * head.padded;
+  for (int64_t token = b.tree_tokens[tree]; token < b.tree_tokens[tree + 1]; ++token) {
+    const int64_t at = (token * head.kv_heads + kv_head) * head.size;
+    for (int64_t i = 0; i < head.size; ++i) b.dk[at + i] = b.dv[at + i] = 0.0f;
+  }
+  for (int64_t block = first_block; block < b.tree_blocks[tree + 1]; ++block) {
+    for (int64_t slot = 0; slot < kKvBlock; ++slot) {
+      const int64_t token = b.slot_token[block * kKvBlock + slot];
+      if (token < 0) continue;
+      const int64_t to = (token * head.kv_heads + kv_head) * head.size;
+      const int64_t from = (block - first_block) * block_floats + slot * head.padded;
+      for_lanes(head.size, [&](int64_t i, int n) {
+        store_n(b.dk + to + i, load_n(b.dk + to + i, n) + load_n(t.dkeys + from + i, n), n);
+        store_n(b.dv + to + i, load_n(b.dv + to + i, n) + load_n(t.dvalues + from + i, n), n);
+      });
+    }
+  }
+}
+
+static void attention_backward(Exec& exec, const AttentionBackward& b) {
+  const Head head = head_of(b.heads, b.kv_heads, b.head_size);
+  int64_t most_blocks = 0;
+  for (int64_t tree = 0; tree < b.tree_count; ++tree) {
+    most_blocks = max_of(most_blocks, b.tree_blocks[tree + 1] - b.tree_blocks[tree]);
+  }
+  exec.reserve_local(backward_local_floats(head, most_blocks));
+  parallel_for(exec, b.tree_count * b.kv_heads, [&](int64_t item, int worker) {
+    const int64_t tree = item / b.kv_heads, kv_head = item % b.kv_heads;
+    const int64_t first_block = b.tree_blocks[tree], blocks = b.tree_blocks[tree + 1] - first_block;
+    const BackwardTile t = carve_backward(head, blocks, exec.local(worker));
+    for (int64_t i = 0; i < blocks; ++i) {
+      open_block(head, b.blocks[first_block + i] + b.layer_offset + kv_head * kv_head_floats(head.size), i, t);
+    }
+    for (int64_t s = b.tree_segments[tree]; s < b.tree_segments[tree + 1]; ++s) {
+      const AttentionSegment& segment = b.segments[s];
+      for (int64_t start = 0; start < segment.count; start += head.tile_tokens) {
+        backward_tile(b, head, segment, start, kv_head, first_block, t);
+      }
+    }
+    close_blocks(b, head, tree, kv_head, t);
+  });
+}
+
+extern const AttentionKernels attention_kernels;
+const AttentionKernels attention_kernels = {attention_forward, attention_backward};
+
+}  // namespace LSP_ISA
+}  // namespace lsp

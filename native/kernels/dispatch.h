@@ -1,0 +1,41 @@
+// The kernels of one variant, chosen once per process: the best the processor runs, or the one named by LSP_ISA.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "kernels/adamw/adamw.h"
+#include "kernels/attention/attention.h"
+#include "kernels/embedding/embedding.h"
+#include "kernels/grad_norm/grad_norm.h"
+#include "kernels/linear/linear.h"
+#include "kernels/logprob/logprob.h"
+#include "kernels/rmsnorm/rmsnorm.h"
+#include "kernels/rope/rope.h"
+#include "kernels/sampling/sampling.h"
+#include "kernels/swiglu/swiglu.h"
+
+namespace lsp {
+
+struct Kernels {
+  const char* isa;
+  const AdamWKernels* adamw;
+  const AttentionKernels* attention;
+  const EmbeddingKernels* embedding;
+  const GradNormKernels* grad_norm;
+  const LinearKernels* linear;
+  const LogprobKernels* logprob;
+  const RmsNormKernels* rmsnorm;
+  const RopeKernels* rope;
+  const SamplingKernels* sampling;
+  const SwigluKernels* swiglu;
+};
+
+// Variants compiled in that this processor runs, best first; `portable` always comes last.
+std::vector<std::string> available_isas();
+// Throws Error("INVALID_ARGUMENT") for a name that is not available.
+const Kernels& kernels_for(const std::string& isa);
+// LSP_ISA if set, else the best.
+const Kernels& active_kernels();
+
+}  // namespace lsp

@@ -1,0 +1,33 @@
+// embedding: looks up rows of the token embedding, and adds their gradients.
+//
+// Dimensions: T tokens, C hidden, V vocabulary. The table has the panel layout of linear.h (a tied LM head is the same
+// memory): panels (ceil(V/32), C, 32).
+#pragma once
+
+#include <stdint.h>
+
+#include "core/exec.h"
+
+namespace lsp {
+
+struct EmbeddingForward {
+  float* y;            // (T, C)
+  const float* table;  // panels (ceil(V/32), C, 32)
+  const int32_t* ids;  // (T), each in [0, V)
+  int64_t t, c;
+};
+
+// dtable[ids[t]] += dy[t]; tokens in order, so that equal ids add up the same way in any micro-batch.
+struct EmbeddingBackward {
+  float* dtable;       // panels (ceil(V/32), C, 32)
+  const float* dy;     // (T, C)
+  const int32_t* ids;  // (T)
+  int64_t t, c;
+};
+
+struct EmbeddingKernels {
+  void (*forward)(Exec&, const EmbeddingForward&);
+  void (*backward)(Exec&, const EmbeddingBackward&);
+};
+
+}  // namespace lsp

@@ -1,0 +1,200 @@
+// linear against its oracle, against the chain of the contract, and against itself: see linear.h.
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "check/check.h"
+#include "core/error.h"
+#include "kernels/linear/reference.h"
+
+namespace lsp {
+namespace check {
+namespace {
+
+const float kGap = std::numeric_limits<float>::quiet_NaN();  // in the gaps between rows: must be neither read nor written
+
+// A few weights that share their input, with rows further apart than they are long.
+struct Problem {
+  int64_t t, k;
+  std::vector<int64_t> n;  // of each part
+  int64_t gap;             // floats between rows of x, y, dx and dy
+  bool has_nan = false;
+  std::vector<float> x, dx, dy[3], weight[3], dweight[3];
+
+  Problem(int64_t tokens, int64_t inputs, std::vector<int64_t> outputs, int64_t row_gap)
+      : t(tokens), k(inputs), n(std::move(outputs)), gap(row_gap) {
+    x = random_values(t * k, 1);
+    dx = random_values(t * k, 2);
+    for (size_t i = 0; i < n.size(); ++i) {
+      weight[i] = random_values(n[i] * k, 10 + i);
+      dy[i] = random_values(t * n[i], 20 + i);
+      dweight[i] = random_values(n[i] * k, 30 + i);
+    }
+  }
+  std::string name() const {
+    std::string text = shape_text({{"T", t}, {"K", k}});
+    for (const int64_t part : n) text += format(" N=%d", static_cast<int>(part));
+    if (gap > 0) text += format(" and %d floats between rows", static_cast<int>(gap));
+    return text;
+  }
+  double work() const {
+    double sum = 0;
+    for (const int64_t part : n) sum += 4.0 * static_cast<double>(t) * static_cast<double>(k) * static_cast<double>(part);
+    return sum;
+  }
+};
+
+std::vector<float> spread(const std::vector<float>& matrix, int64_t t, int64_t width, int64_t gap) {
+  std::vector<float> out(t * (width + gap), kGap);
+  for (int64_t row = 0; row < t; ++row)
+    std::copy_n(matrix.begin() + row * width, width, out.begin() + row * (width + gap));
+  return out;
+}
+
+Tensor gather(const std::string& name, const std::vector<float>& spread_out, int64_t t, int64_t width, int64_t gap) {
+  Tensor out{name, {t, width}, std::vector<float>(t * width)};
+  for (int64_t row = 0; row < t; ++row) {
+    std::copy_n(spread_out.begin() + row * (width + gap), width, out.values.begin() + row * width);
+    for (int64_t i = width; i < width + gap; ++i)
+      if (!std::isnan(spread_out[row * (width + gap) + i])) throw Error("INTERNAL", name + ": wrote between rows");
+  }
+  return out;
+}
+
+// Rows [first, first + count) of every product. dW is cut at `cut` rows.
+Tensors run(const Problem& p, const Kernels& kernels, Exec& exec, int64_t first, int64_t count, int64_t cut) {
+  Tensors results;
+  const auto part_of = [&](const std::vector<float>& matrix, int64_t width) {
+    return std::vector<float>(matrix.begin() + first * width, matrix.begin() + (first + count) * width);
+  };
+  const std::vector<float> x = spread(part_of(p.x, p.k), count, p.k, p.gap);
+  std::vector<LinearPart> parts(p.n.size());
+  std::vector<std::vector<float>> y(p.n.size()), weights(p.n.size());
+  for (size_t i = 0; i < p.n.size(); ++i) {
+    weights[i] = to_panels(p.weight[i], p.n[i], p.k);
+    y[i].assign(count * (p.n[i] + p.gap), kGap);
+    parts[i] = {weights[i].data(), p.n[i], y[i].data(), p.n[i] + p.gap};
+  }
+  kernels.linear->forward(exec, {parts.data(), static_cast<int>(parts.size()), x.data(), p.k + p.gap, count, p.k});
+  for (size_t i = 0; i < p.n.size(); ++i) results.push_back(gather(format("y%zu", i), y[i], count, p.n[i], p.gap));
+
+  for (const bool accumulate : {false, true}) {
+    std::vector<float> dx = spread(part_of(p.dx, p.k), count, p.k, p.gap);
+    const std::vector<float> dy = spread(part_of(p.dy[0], p.n[0]), count, p.n[0], p.gap);
+    kernels.linear->backward_input(exec, {dx.data(), dy.data(), weights[0].data(), p.k + p.gap, p.n[0] + p.gap, count, p.k,
+                                          p.n[0], accumulate});
+    results.push_back(gather(accumulate ? "dx added" : "dx", dx, count, p.k, p.gap));
+  }
+
+  for (size_t i = 0; i < p.n.size(); ++i) {
+    std::vector<float> dweight = to_panels(p.dweight[i], p.n[i], p.k);
+    const std::vector<float> dy = spread(part_of(p.dy[i], p.n[i]), count, p.n[i], p.gap);
+    const int64_t cuts[3] = {0, cut, count};
+    for (int c = 0; c < 2; ++c) {
+      const int64_t from = cuts[c], length = cuts[c + 1] - from;
+      if (length == 0) continue;
+      kernels.linear->backward_weight(exec, {dweight.data(), dy.data() + from * (p.n[i] + p.gap), x.data() + from * (p.k + p.gap),
+                                             p.n[i] + p.gap, p.k + p.gap, length, p.k, p.n[i]});
+    }
+    if (!p.has_nan && !padding_is_zero(dweight, p.n[i], p.k)) throw Error("INTERNAL", "dW: a padded column is not zero");
+    results.push_back({format("dW%zu", i), {p.n[i], p.k}, from_panels(dweight, p.n[i], p.k)});
+  }
+  return results;
+}
+
+// Tolerances: chains of K, N and T terms.
+void compare(Case& c, const Problem& p, const Tensors& results) {
+  for (size_t i = 0; i < p.n.size(); ++i) {
+    c.close(find(results, format("y%zu", i)), reference::linear_forward(p.x.data(), p.weight[i].data(), p.t, p.k, p.n[i]),
+            chain(p.k));
+    c.close(find(results, format("dW%zu", i)),
+            reference::linear_backward_weight(p.dy[i].data(), p.x.data(), p.dweight[i].data(), p.t, p.k, p.n[i]),
+            chain(p.t));
+  }
+  const float *dy = p.dy[0].data(), *weight = p.weight[0].data();
+  c.close(find(results, "dx"), reference::linear_backward_input(dy, weight, nullptr, p.t, p.k, p.n[0]), chain(p.n[0]));
+  c.close(find(results, "dx added"), reference::linear_backward_input(dy, weight, p.dx.data(), p.t, p.k, p.n[0]),
+          chain(p.n[0]));
+}
+
+// The contract names the chain of every element, so the bits themselves can be foretold.
+void compare_chain(Case& c, const Problem& p, const Tensors& results) {
+  Tensor y{"y0", {p.t, p.n[0]}, std::vector<float>(p.t * p.n[0])};
+  reference::linear_forward_chain(y.values.data(), p.x.data(), p.weight[0].data(), p.t, p.k, p.n[0]);
+  Tensor dx{"dx", {p.t, p.k}, std::vector<float>(p.t * p.k)};
+  reference::linear_backward_input_chain(dx.values.data(), p.dy[0].data(), p.weight[0].data(), p.t, p.k, p.n[0]);
+  Tensor added{"dx added", {p.t, p.k}, p.dx};
+  reference::linear_backward_input_chain(added.values.data(), p.dy[0].data(), p.weight[0].data(), p.t, p.k, p.n[0]);
+  Tensor dweight{"dW0", {p.n[0], p.k}, p.dweight[0]};
+  reference::linear_backward_weight_chain(dweight.values.data(), p.dy[0].data(), p.x.data(), p.t, p.k, p.n[0]);
+  for (const Tensor* want : {&y, &dx, &added, &dweight})
+    c.same_bits(find(results, want->name), *want, "the chain of the contract");
+}
+
+// Rows keep their bits in any batch, and the gradient of the weight keeps its bits wherever the tokens are cut.
+void compare_batches(Case& c, const Problem& p, const Tensors& whole, const Kernels& kernels, Exec& exec) {
+  for (const int64_t first : {int64_t{0}, p.t / 2, p.t - 1}) {
+    for (const int64_t count : {int64_t{1}, p.t / 3, p.t - first}) {
+      if (count == 0 || first + count > p.t) continue;
+      Tensors part = run(p, kernels, exec, first, count, 0);
+      const std::string context = format("%s, %d rows from %d on alone", kernels.isa, static_cast<int>(count), static_cast<int>(first));
+      for (const Tensor& tensor : part)
+        if (tensor.name[1] != 'W') c.same_bits(tensor, rows(find(whole, tensor.name), first, count), context);
+    }
+  }
+  for (const int64_t cut : {int64_t{1}, p.t / 2, p.t - 1}) {
+    const Tensors part = run(p, kernels, exec, 0, p.t, cut);
+    for (size_t i = 0; i < p.n.size(); ++i) {
+      const std::string name = format("dW%zu", i);
+      c.same_bits(find(part, name), find(whole, name), format("%s, cut after row %d", kernels.isa, static_cast<int>(cut)));
+    }
+  }
+}
+
+void check_problem(Checker& checker, const Problem& p) {
+  checker.test(p.name(), [&](Case& c) {
+    const Tensors results = checker.sweep(c, p.work(), [&](const Kernels& kernels, Exec& exec) { return run(p, kernels, exec, 0, p.t, 0); });
+    compare(c, p, results);
+    compare_chain(c, p, results);
+    for (const Kernels* kernels : checker.variants())
+      if (!checker.skips(*kernels, 4 * p.work())) compare_batches(c, p, results, *kernels, checker.exec(2));
+  });
+}
+
+// A NaN in a row of x, or in a row of W, reaches exactly the outputs that depend on it.
+void check_nan(Checker& checker) {
+  checker.test("NaN stays in its row and column", [&](Case& c) {
+    Problem p(9, 40, {50}, 0);
+    const float nan = std::numeric_limits<float>::quiet_NaN();
+    p.has_nan = true;
+    p.x[4 * p.k + 39] = nan;
+    p.weight[0][33 * p.k] = nan;
+    compare(c, p, checker.sweep(c, p.work(), [&](const Kernels& kernels, Exec& exec) { return run(p, kernels, exec, 0, p.t, 0); }));
+  });
+}
+
+void check(Checker& checker) {
+  // Size 1, sizes around the panel of 32, the lanes of 16 and the row tiles, then the models' own.
+  check_problem(checker, Problem(1, 1, {1}, 0));
+  check_problem(checker, Problem(2, 1, {33}, 3));
+  check_problem(checker, Problem(3, 5, {31}, 1));
+  check_problem(checker, Problem(2, 20, {20}, 12));  // rows as far apart as a panel is wide
+  check_problem(checker, Problem(7, 16, {32, 16, 17}, 0));
+  check_problem(checker, Problem(13, 33, {65, 1}, 2));
+  check_problem(checker, Problem(29, 100, {47}, 0));
+  check_problem(checker, Problem(150, 31, {70}, 5));          // more than one block of rows
+  check_problem(checker, Problem(5, 1601, {40}, 0));          // more than one block of depth
+  check_problem(checker, Problem(3, 40, {1601}, 0));
+  check_problem(checker, Problem(1, 576, {576, 192, 192}, 0));  // SmolLM2-135M: q, k and v
+  check_problem(checker, Problem(17, 576, {576, 192, 192}, 0));
+  check_problem(checker, Problem(32, 576, {1536, 1536}, 0));    // gate and up
+  check_problem(checker, Problem(8, 1536, {576}, 0));           // down
+  check_problem(checker, Problem(3, 2048, {2048, 512, 512}, 0));  // Llama-3.2-1B: q, k and v
+  check_nan(checker);
+}
+
+const Registration registration("linear", check);
+
+}  // namespace
+}  // namespace check
+}  // namespace lsp

@@ -1,0 +1,67 @@
+// linear: y = x W^T, and its gradients.
+//
+// Dimensions: T tokens (rows of x and y), K input features, N output features.
+//
+// A weight W (N, K) lives only as panels of 32 output columns: panel p holds, for each k, the 32 floats W[32p..32p+31][k]
+// (ceil(N/32), K, 32); columns past N are zero. Gradients of weights have the same layout.
+//
+// Exactness. Every output element is one chain of fused multiply-adds over its reduction index in ascending order,
+// starting from 0 (or from the value in place, where a contract says "adds"). SIMD lanes run over output columns, so
+// tiling, batch size, threads and ISA cannot change a bit.
+#pragma once
+
+#include <stdint.h>
+
+#include "core/exec.h"
+
+namespace lsp {
+
+constexpr int64_t kPanel = 32;
+
+static inline int64_t panel_count(int64_t n) { return (n + kPanel - 1) / kPanel; }
+static inline int64_t panel_floats(int64_t n, int64_t k) { return panel_count(n) * k * kPanel; }
+
+// One weight among several that share their input (q, k and v; gate and up).
+struct LinearPart {
+  const float* weight;  // panels (ceil(n/32), K, 32)
+  int64_t n;            // N of this weight
+  float* y;             // (T, n), rows ldy floats apart
+  int64_t ldy;
+};
+
+// y_i = x W_i^T for each part.
+struct LinearForward {
+  const LinearPart* parts;
+  int part_count;  // at most 3
+  const float* x;  // (T, K), rows ldx floats apart
+  int64_t ldx;
+  int64_t t, k;
+};
+
+// dx = dy W, or dx += dy W when `accumulate` (the chain goes on from the value in place).
+struct LinearBackwardInput {
+  float* dx;            // (T, K), rows lddx floats apart
+  const float* dy;      // (T, N), rows lddy floats apart
+  const float* weight;  // panels (ceil(N/32), K, 32)
+  int64_t lddx, lddy;
+  int64_t t, k, n;
+  bool accumulate;
+};
+
+// dW += dy^T x: each element's chain over the tokens goes on from the value in the gradient buffer, so cutting the
+// tokens into micro-batches in order cannot change a bit.
+struct LinearBackwardWeight {
+  float* dweight;   // panels (ceil(N/32), K, 32)
+  const float* dy;  // (T, N)
+  const float* x;   // (T, K)
+  int64_t lddy, ldx;
+  int64_t t, k, n;
+};
+
+struct LinearKernels {
+  void (*forward)(Exec&, const LinearForward&);
+  void (*backward_input)(Exec&, const LinearBackwardInput&);
+  void (*backward_weight)(Exec&, const LinearBackwardWeight&);
+};
+
+}  // namespace lsp

@@ -1,0 +1,122 @@
+// The register tile behind every matrix product, for per-ISA translation units.
+//
+// C (M, N) = A (M, K) B (K, N): B comes as panels of 32 columns (per k, 32 contiguous floats). A tile of `kRows` rows by
+// one or two Vecs stays in registers; each element is one chain of fused multiply-adds over k in ascending order, from 0
+// or from the value in place.
+#pragma once
+
+#include "core/parallel.h"
+
+namespace lsp {
+namespace LSP_ISA {
+
+constexpr int64_t kPanelColumns = 32;
+
+// Register tile: accumulators kRows x kVecs, plus kVecs of B and a broadcast of A, in the ISA's registers.
+#if defined(LSP_ISA_AVX512)
+constexpr int kRows = 12, kVecs = 2;
+#else
+constexpr int kRows = 6, kVecs = 1;
+#endif
+
+// c (R, 16V) += or = a (R, k) b (k, 16V); a(i, p) = a[i * a_row + p * a_step].
+template <int R, int V>
+LSP_INLINE void tile(const float* a, int64_t a_row, int64_t a_step, const float* b, int64_t b_step, float* c,
+                     int64_t c_row, int64_t k, bool accumulate) {
+  Vec sum[R][V];
+  if (accumulate) {
+    for (int i = 0; i < R; ++i)
+      for (int v = 0; v < V; ++v) sum[i][v] = load(c + i * c_row + v * kLanes);
+  } else {
+    for (int i = 0; i < R; ++i)
+      for (int v = 0; v < V; ++v) sum[i][v] = zero();
+  }
+  for (int64_t p = 0; p < k; ++p) {
+    Vec column[V];
+    for (int v = 0; v < V; ++v) column[v] = load(b + p * b_step + v * kLanes);
+    for (int i = 0; i < R; ++i) {
+      const Vec x = splat(a[i * a_row + p * a_step]);
+      for (int v = 0; v < V; ++v) sum[i][v] = fma(x, column[v], sum[i][v]);
+    }
+  }
+  for (int i = 0; i < R; ++i)
+    for (int v = 0; v < V; ++v) store(c + i * c_row + v * kLanes, sum[i][v]);
+}
+
+template <int R>
+static void panel_rows(const float* a, int64_t a_row, int64_t a_step, const float* b, int64_t b_step, float* c,
+                       int64_t c_row, int64_t k, bool accumulate) {
+  for (int v = 0; v < 2; v += kVecs)
+    tile<R, kVecs>(a, a_row, a_step, b + v * kLanes, b_step, c + v * kLanes, c_row, k, accumulate);
+}
+
+// One panel of 32 columns by `rows` <= kRows rows.
+static inline void panel_tile(int rows, const float* a, int64_t a_row, int64_t a_step, const float* b, int64_t b_step,
+                              float* c, int64_t c_row, int64_t k, bool accumulate) {
+  switch (rows) {
+#define LSP_ROWS(R) \
+  case R: panel_rows<R>(a, a_row, a_step, b, b_step, c, c_row, k, accumulate); break;
+    LSP_ROWS(1)
+    LSP_ROWS(2)
+    LSP_ROWS(3)
+    LSP_ROWS(4)
+    LSP_ROWS(5)
+    LSP_ROWS(6)
+#if defined(LSP_ISA_AVX512)
+    LSP_ROWS(7)
+    LSP_ROWS(8)
+    LSP_ROWS(9)
+    LSP_ROWS(10)
+    LSP_ROWS(11)
+    LSP_ROWS(12)
+#endif
+#undef LSP_ROWS
+    default: break;
+  }
+}
+
+// Any number of rows, cut into tiles of nearly equal height.
+LSP_INLINE void panel_product(int64_t rows, const float* a, int64_t a_row, int64_t a_step, const float* b,
+                              int64_t b_step, float* c, int64_t c_row, int64_t k, bool accumulate) {
+  int64_t tiles = ceil_div(rows, kRows);
+  for (int64_t row = 0; tiles > 0; --tiles) {
+    const int64_t height = ceil_div(rows - row, tiles);
+    panel_tile(static_cast<int>(height), a + row * a_row, a_row, a_step, b, b_step, c + row * c_row, c_row, k,
+               accumulate);
+    row += height;
+  }
+}
+
+// Rows of A packed tile by tile: tile i holds (k, height) contiguously at out + first_row * k.
+LSP_INLINE void pack_rows(const float* a, int64_t a_row, int64_t a_step, int64_t rows, int64_t k, float* out) {
+  int64_t tiles = ceil_div(rows, kRows);
+  for (int64_t row = 0; tiles > 0; --tiles) {
+    const int64_t height = ceil_div(rows - row, tiles);
+    float* to = out + row * k;
+    if (a_step == 1) {
+      for (int64_t i = 0; i < height; ++i) {
+        const float* from = a + (row + i) * a_row;
+        for (int64_t p = 0; p < k; ++p) to[p * height + i] = from[p];
+      }
+    } else {
+      for (int64_t p = 0; p < k; ++p)
+        for (int64_t i = 0; i < height; ++i) to[p * height + i] = a[(row + i) * a_row + p * a_step];
+    }
+    row += height;
+  }
+}
+
+// Packed rows times one panel.
+LSP_INLINE void packed_product(int64_t rows, const float* packed, const float* b, float* c, int64_t c_row, int64_t k,
+                               bool accumulate) {
+  int64_t tiles = ceil_div(rows, kRows);
+  for (int64_t row = 0; tiles > 0; --tiles) {
+    const int64_t height = ceil_div(rows - row, tiles);
+    panel_tile(static_cast<int>(height), packed + row * k, 1, height, b, kPanelColumns, c + row * c_row, c_row, k,
+               accumulate);
+    row += height;
+  }
+}
+
+}  // namespace LSP_ISA
+}  // namespace lsp

@@ -1,0 +1,53 @@
+// logprob: LM head, log-softmax, gather and entropy in one pass over the vocabulary, and the gradients. The logits of a
+// training batch never exist together: they are made in chunks of 512 columns, forward and again backward.
+//
+// Dimensions: T rows (tokens whose successor is scored), C hidden, V vocabulary.
+//   z[t][v]    = inverse_temperature * sum_c hidden[t][c] weight[v][c]
+//   lse[t]     = log sum_v exp(z[t][v])
+//   logprob[t] = z[t][target[t]] - lse[t]
+//   entropy[t] = lse[t] - sum_v exp(z[t][v] - lse[t]) z[t][v]          (nats)
+// Each chunk keeps (max, sum of exp, sum of exp * (z - max)); chunks are combined in ascending order.
+#pragma once
+
+#include <stdint.h>
+
+#include "core/exec.h"
+
+namespace lsp {
+
+constexpr int64_t kVocabChunk = 512;
+
+static inline int64_t vocab_chunks(int64_t v) { return (v + kVocabChunk - 1) / kVocabChunk; }
+
+struct LogprobForward {
+  float* logprob;          // (T), or null (then targets may be null)
+  float* lse;              // (T), or null
+  float* entropy;          // (T), or null
+  float* logits;           // (T, V) raw logits (not divided by the temperature), or null: for sampling a few rows
+  const float* hidden;     // (T, C)
+  const float* weight;     // panels (ceil(V/32), C, 32)
+  const int32_t* targets;  // (T)
+  int64_t t, c, v;
+  float inverse_temperature;
+};
+
+// Given dlogprob[t] = dLoss/dlogprob[t]: dz[t][v] = dlogprob[t] (1[v = target] - exp(z - lse)), and from it
+// dhidden (overwritten) and dweight (adds: the chain over rows goes on from the gradient buffer).
+struct LogprobBackward {
+  float* dhidden;          // (T, C)
+  float* dweight;          // panels (ceil(V/32), C, 32)
+  const float* dlogprob;   // (T)
+  const float* lse;        // (T), from the forward pass
+  const float* hidden;     // (T, C)
+  const float* weight;     // panels (ceil(V/32), C, 32)
+  const int32_t* targets;  // (T)
+  int64_t t, c, v;
+  float inverse_temperature;
+};
+
+struct LogprobKernels {
+  void (*forward)(Exec&, const LogprobForward&);
+  void (*backward)(Exec&, const LogprobBackward&);
+};
+
+}  // namespace lsp

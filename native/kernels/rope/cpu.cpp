@@ -1,0 +1,61 @@
+// rope on the CPU: q turns in place, k turns on its way into the cache, v is copied there.
+#include "kernels/rope/rope.h"
+
+#include "core/parallel.h"
+
+namespace lsp {
+namespace LSP_ISA {
+
+// Element pairs (i, i + half) of one head: out = (x1 c - x2 s, x2 c + x1 s); `sign` -1 turns back.
+LSP_INLINE void rotate(const float* head, const float* cosine, const float* sine, float sign, int64_t half,
+                       float* out) {
+  const Vec direction = splat(sign);
+  for_lanes(half, [&](int64_t i, int n) {
+    const Vec c = load_n(cosine + i, n), s = load_n(sine + i, n) * direction;
+    const Vec x1 = load_n(head + i, n), x2 = load_n(head + half + i, n);
+    store_n(out + i, fma(x1, c, zero() - x2 * s), n);
+    store_n(out + half + i, fma(x2, c, x1 * s), n);
+  });
+}
+
+static void rotate_rows(Exec& exec, float* rows, int64_t heads, int64_t head_size, int64_t t, const float* cosine,
+                        const float* sine, const int32_t* positions, float sign) {
+  const int64_t half = head_size / 2;
+  parallel_for(exec, t, [&](int64_t row, int) {
+    const int64_t table = positions[row] * half;
+    for (int64_t head = 0; head < heads; ++head) {
+      float* at = rows + (row * heads + head) * head_size;
+      rotate(at, cosine + table, sine + table, sign, half, at);
+    }
+  });
+}
+
+static void rope_forward(Exec& exec, const RopeForward& f) {
+  const int64_t half = f.head_size / 2, padded = kv_padded_head(f.head_size);
+  rotate_rows(exec, f.q, f.heads, f.head_size, f.t, f.cosine, f.sine, f.positions, 1.0f);
+  exec.reserve_local(f.head_size);
+  parallel_for(exec, f.write_count, [&](int64_t item, int worker) {
+    const KvSlotWrite& write = f.writes[item];
+    const int64_t table = f.positions[write.token] * half;
+    float* turned = exec.local(worker);
+    for (int64_t head = 0; head < f.kv_heads; ++head) {
+      const int64_t at = (write.token * f.kv_heads + head) * f.head_size;
+      float* keys = write.block + f.layer_offset + head * kv_head_floats(f.head_size);
+      float* values = keys + kKvBlock * f.head_size + write.slot * padded;
+      rotate(f.k + at, f.cosine + table, f.sine + table, 1.0f, half, turned);
+      for (int64_t i = 0; i < f.head_size; ++i) keys[i * kKvBlock + write.slot] = turned[i];
+      for_lanes(f.head_size, [&](int64_t i, int n) { store_n(values + i, load_n(f.v + at + i, n), n); });
+    }
+  });
+}
+
+static void rope_backward(Exec& exec, const RopeBackward& b) {
+  rotate_rows(exec, b.dq, b.heads, b.head_size, b.t, b.cosine, b.sine, b.positions, -1.0f);
+  rotate_rows(exec, b.dk, b.kv_heads, b.head_size, b.t, b.cosine, b.sine, b.positions, -1.0f);
+}
+
+extern const RopeKernels rope_kernels;
+const RopeKernels rope_kernels = {rope_forward, rope_backward};
+
+}  // namespace LSP_ISA
+}  // namespace lsp

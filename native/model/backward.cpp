@@ -1,0 +1,164 @@
+#include "model/backward.h"
+
+#include <cstring>
+
+namespace lsp {
+
+namespace {
+
+Buffer copy_of(const Buffer& from) {
+  Buffer copy(from.count());
+  std::memcpy(copy.data(), from.data(), static_cast<size_t>(from.count()) * sizeof(float));
+  return copy;
+}
+
+}  // namespace
+
+Gradients::Gradients(const Model& model) : tied_(model.config().tied) {
+  const ParameterList& parameters = model.parameters();
+  for (int i = 0; i < parameters.count(); ++i) buffers_.emplace_back(parameters[i].stored_floats());
+  if (tied_) tied_input_ = Buffer(parameters[parameters.embedding()].stored_floats());
+}
+
+float* Gradients::input_part(int parameter) { return tied_ && parameter == 0 ? tied_input_.data() : nullptr; }
+
+float* Gradients::embedding_input() { return tied_ ? tied_input_.data() : buffers_[0].data(); }
+
+void Gradients::clear() {
+  if (zero_) return;
+  for (Buffer& buffer : buffers_) buffer.fill_zero();
+  tied_input_.fill_zero();
+  zero_ = true;
+}
+
+std::vector<Buffer> Gradients::snapshot() const {
+  std::vector<Buffer> saved;
+  for (const Buffer& buffer : buffers_) saved.push_back(copy_of(buffer));
+  saved.push_back(copy_of(tied_input_));
+  return saved;
+}
+
+void Gradients::restore(std::vector<Buffer> saved) {
+  tied_input_ = std::move(saved.back());
+  saved.pop_back();
+  buffers_ = std::move(saved);
+}
+
+BackwardScratch::BackwardScratch(const ModelConfig& c, int64_t tokens) : memory_(tokens * floats_per_token(c)) {
+  float* at = memory_.data();
+  const auto take = [&](int64_t width) {
+    float* piece = at;
+    at += tokens * width;
+    return piece;
+  };
+  dx = take(c.hidden);
+  dh = take(c.hidden);
+  dact = take(c.ffn);
+  dattention = take(c.query_size());
+  dq = take(c.query_size());
+  dk = take(c.kv_size());
+  dv = take(c.kv_size());
+}
+
+int64_t BackwardScratch::floats_per_token(const ModelConfig& c) {
+  return 2 * c.hidden + c.ffn + 2 * c.query_size() + 2 * c.kv_size();
+}
+
+namespace {
+
+class LayerBackward {
+ public:
+  LayerBackward(Model& model, const TokenBatch& batch, Activations& activations, BackwardScratch& scratch,
+                Gradients& gradients)
+      : model_(model), c_(model.config()), batch_(batch), a_(activations), s_(scratch), g_(gradients), t_(batch.tokens()) {}
+
+  // scratch.dx: gradient of the layer's output residual in, of its input residual out.
+  void run(int64_t index) {
+    const LayerParameters p = model_.parameters().layer(index);
+    LayerActivations& layer = a_.layers[static_cast<size_t>(index)];
+    mlp(p, layer);
+    attention(index, p, layer);
+  }
+
+  void norm(int weight, const float* dy, const float* residual, const float* rstd) {
+    model_.kernels().rmsnorm->backward(
+        model_.exec(), {s_.dx, g_.of(weight), dy, residual, rstd, model_.weight(weight), t_, c_.hidden});
+  }
+
+ private:
+  void mlp(const LayerParameters& p, LayerActivations& layer) {
+    const SwigluKernels& swiglu = *model_.kernels().swiglu;
+    swiglu.forward(model_.exec(), {a_.act, layer.gate, layer.up, t_ * c_.ffn});
+    weight_gradient(p.down, s_.dx, a_.act, c_.ffn);
+    input_gradient(p.down, s_.dx, s_.dact, c_.ffn, false);
+    swiglu.backward(model_.exec(), {layer.gate, layer.up, s_.dact, layer.gate, layer.up, t_ * c_.ffn});
+    normalize(model_, p.post_norm, layer.residual_mid, t_, a_.h, nullptr);
+    weight_gradient(p.gate, layer.gate, a_.h, c_.hidden);
+    weight_gradient(p.up, layer.up, a_.h, c_.hidden);
+    input_gradient(p.gate, layer.gate, s_.dh, c_.hidden, false);
+    input_gradient(p.up, layer.up, s_.dh, c_.hidden, true);
+    norm(p.post_norm, s_.dh, layer.residual_mid, layer.rstd_mid);
+  }
+
+  void attention(int64_t index, const LayerParameters& p, LayerActivations& layer) {
+    weight_gradient(p.o, s_.dx, layer.attention, c_.query_size());
+    input_gradient(p.o, s_.dx, s_.dattention, c_.query_size(), false);
+    const int64_t offset = index * kv_layer_floats(c_.kv_heads, c_.head_size);
+    model_.kernels().attention->backward(
+        model_.exec(),
+        {s_.dq, s_.dk, s_.dv, s_.dattention, layer.attention, layer.lse, layer.q, batch_.blocks.data(), offset,
+         batch_.segments.data(), static_cast<int64_t>(batch_.segments.size()), batch_.tree_segments.data(),
+         batch_.tree_blocks.data(), batch_.tree_tokens.data(), static_cast<int64_t>(batch_.tree_tokens.size()) - 1,
+         batch_.slot_token.data(), t_, c_.heads, c_.kv_heads, c_.head_size});
+    model_.kernels().rope->backward(model_.exec(), {s_.dq, s_.dk, model_.cosine(), model_.sine(),
+                                                    batch_.positions.data(), t_, c_.heads, c_.kv_heads, c_.head_size});
+    normalize(model_, p.input_norm, layer.residual_in, t_, a_.h, nullptr);
+    weight_gradient(p.q, s_.dq, a_.h, c_.hidden);
+    weight_gradient(p.k, s_.dk, a_.h, c_.hidden);
+    weight_gradient(p.v, s_.dv, a_.h, c_.hidden);
+    input_gradient(p.q, s_.dq, s_.dh, c_.hidden, false);
+    input_gradient(p.k, s_.dk, s_.dh, c_.hidden, true);
+    input_gradient(p.v, s_.dv, s_.dh, c_.hidden, true);
+    norm(p.input_norm, s_.dh, layer.residual_in, layer.rstd_in);
+  }
+
+  // dW += dy^T x
+  void weight_gradient(int weight, const float* dy, const float* x, int64_t k) {
+    const int64_t n = model_.parameters()[weight].rows;
+    model_.kernels().linear->backward_weight(model_.exec(), {g_.of(weight), dy, x, n, k, t_, k, n});
+  }
+
+  // dx = dy W, or dx += dy W
+  void input_gradient(int weight, const float* dy, float* dx, int64_t k, bool accumulate) {
+    const int64_t n = model_.parameters()[weight].rows;
+    model_.kernels().linear->backward_input(model_.exec(), {dx, dy, model_.weight(weight), k, n, t_, k, n, accumulate});
+  }
+
+  Model& model_;
+  const ModelConfig& c_;
+  const TokenBatch& batch_;
+  Activations& a_;
+  BackwardScratch& s_;
+  Gradients& g_;
+  const int64_t t_;
+};
+
+}  // namespace
+
+void backward(Model& model, const TokenBatch& batch, Activations& a, const float* dhidden, BackwardScratch& s,
+              Gradients& gradients, const Operation& operation) {
+  const ModelConfig& c = model.config();
+  const int64_t t = batch.tokens();
+  gradients.mark_touched();
+  LayerBackward layer(model, batch, a, s, gradients);
+  std::memset(s.dx, 0, static_cast<size_t>(t * c.hidden) * sizeof(float));
+  layer.norm(model.parameters().final_norm(), dhidden, a.residual_final, a.rstd_final);
+  for (int64_t i = c.layers - 1; i >= 0; --i) {
+    operation.poll();
+    layer.run(i);
+  }
+  model.kernels().embedding->backward(model.exec(),
+                                      {gradients.embedding_input(), s.dx, batch.ids.data(), t, c.hidden});
+}
+
+}  // namespace lsp

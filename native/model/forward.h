@@ -1,0 +1,51 @@
+// The forward pass of a Llama-family model over a packed batch, the same code for prefill, decode and training, so that a
+// token's hidden state is the same bits in all three.
+#pragma once
+
+#include <vector>
+
+#include "model/model.h"
+#include "model/token_batch.h"
+
+namespace lsp {
+
+// What the backward pass reads of one layer. (T tokens, C hidden, H heads, D head size, F ffn)
+struct LayerActivations {
+  float* residual_in;   // (T, C) input of the attention norm
+  float* rstd_in;       // (T)
+  float* q;             // (T, H D) after rope
+  float* attention;     // (T, H D)
+  float* lse;           // (T, H)
+  float* residual_mid;  // (T, C) input of the MLP norm
+  float* rstd_mid;      // (T)
+  float* gate;          // (T, F)
+  float* up;            // (T, F)
+};
+
+// Memory of a forward pass. Training keeps every layer's activations; otherwise all layers share one set.
+class Activations {
+ public:
+  Activations(const ModelConfig& config, int64_t tokens, bool keep);
+
+  static int64_t floats_per_token(const ModelConfig& config, bool keep);
+
+  int64_t capacity() const { return capacity_; }
+  std::vector<LayerActivations> layers;
+  float* residual_final;  // (T, C) input of the final norm
+  float* rstd_final;      // (T)
+  float* hidden;          // (T, C) output of the final norm, input of the LM head
+  // Scratch: h (T, C), delta (T, C), k and v (T, K D), act (T, F).
+  float *h, *delta, *k, *v, *act;
+
+ private:
+  int64_t capacity_;
+  Buffer memory_;
+};
+
+// Fills activations.hidden for every token of the batch, and the cache blocks of the batch.
+void forward(Model& model, const TokenBatch& batch, Activations& activations, const Operation& operation);
+
+// The normalised input of a layer's projections, recomputed: h = rmsnorm(residual).
+void normalize(Model& model, int norm, const float* residual, int64_t tokens, float* h, float* rstd);
+
+}  // namespace lsp

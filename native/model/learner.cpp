@@ -1,0 +1,255 @@
+#include "model/learner.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+
+#include "model/kv_cache.h"
+#include "model/scoring.h"
+
+namespace lsp {
+
+namespace {
+
+// A step's bias corrections: 1 - beta^step by repeated multiplication, the same bits on every machine.
+double power(double base, int64_t exponent) {
+  double result = 1.0;
+  for (double factor = base; exponent > 0; exponent >>= 1, factor *= factor) {
+    if (exponent & 1) result *= factor;
+  }
+  return result;
+}
+
+int64_t input_tokens(const TrainSequence& sequence) { return static_cast<int64_t>(sequence.tokens.size()) - 1; }
+
+}  // namespace
+
+Learner::Learner(Model& model, int64_t activation_bytes)
+    : model_(model), activation_bytes_(activation_bytes), gradients_(model) {
+  model.check_loaded();
+}
+
+int64_t Learner::activation_bytes_per_token(const ModelConfig& c) {
+  const int64_t cache = c.layers * kv_layer_floats(c.kv_heads, c.head_size) / kKvBlock;
+  // Hidden states of scored rows and their gradients, and two columns blocks of logit gradients (kernels/logprob).
+  const int64_t head = 3 * c.hidden + 2 * 1024;
+  return 4 * (Activations::floats_per_token(c, true) + BackwardScratch::floats_per_token(c) + cache + head);
+}
+
+void Learner::check(const std::vector<TrainSequence>& sequences, float temperature) const {
+  LSP_CHECK(temperature > 0.0f, "INVALID_ARGUMENT", "Expected a temperature above 0 in training.");
+  for (const TrainSequence& sequence : sequences) {
+    check_tokens(model_.config(), sequence.tokens, "sequence");
+    LSP_CHECK(sequence.prompt_length >= 1 && sequence.prompt_length < static_cast<int64_t>(sequence.tokens.size()),
+              "INVALID_ARGUMENT", "Expected a prompt and a completion of at least one token each.");
+  }
+}
+
+// Whole sequences in the given order, as many as the budget holds.
+std::vector<Learner::MicroBatch> Learner::cut(const std::vector<TrainSequence>& sequences) const {
+  const int64_t capacity = activation_bytes_ / activation_bytes_per_token(model_.config());
+  std::vector<MicroBatch> batches;
+  int64_t tokens = 0;
+  for (size_t i = 0; i < sequences.size(); ++i) {
+    const int64_t more = input_tokens(sequences[i]);
+    if (batches.empty() || tokens + more > capacity) {
+      batches.push_back({i, i});
+      tokens = 0;
+    }
+    batches.back().last = i + 1;
+    tokens += more;
+  }
+  return batches;
+}
+
+void Learner::run(const std::vector<TrainSequence>& sequences, MicroBatch range,
+                  const std::vector<std::vector<float>>& loss_gradient, float temperature, const Operation& operation,
+                  std::vector<std::vector<float>>& logprobs) {
+  const ModelConfig& c = model_.config();
+  const bool train = !loss_gradient.empty();
+  std::vector<int32_t> ids, parents, rows, targets;
+  std::vector<float> upstream;
+  for (size_t i = range.first; i < range.last; ++i) {
+    const TrainSequence& sequence = sequences[i];
+    for (int64_t t = 0; t < input_tokens(sequence); ++t) {
+      parents.push_back(t == 0 ? -1 : static_cast<int32_t>(ids.size()) - 1);
+      if (t + 1 >= sequence.prompt_length) {
+        rows.push_back(static_cast<int32_t>(ids.size()));
+        targets.push_back(sequence.tokens[static_cast<size_t>(t + 1)]);
+      }
+      ids.push_back(sequence.tokens[static_cast<size_t>(t)]);
+    }
+    if (train) upstream.insert(upstream.end(), loss_gradient[i].begin(), loss_gradient[i].end());
+  }
+  const int64_t t = static_cast<int64_t>(ids.size()), scored = static_cast<int64_t>(rows.size());
+  Buffer storage(forest_blocks(parents) * kv_block_floats(c));
+  const TokenBatch batch = layout_forest(ids, parents, storage.data(), kv_block_floats(c));
+  Activations activations(c, t, train);
+  forward(model_, batch, activations, operation);
+
+  Buffer hidden(scored * c.hidden);
+  for (int64_t i = 0; i < scored; ++i) {
+    std::memcpy(hidden.data() + i * c.hidden, activations.hidden + rows[static_cast<size_t>(i)] * c.hidden,
+                static_cast<size_t>(c.hidden) * sizeof(float));
+  }
+  std::vector<float> scores(rows.size()), lse(rows.size());
+  const int head = model_.parameters().head();
+  model_.kernels().logprob->forward(model_.exec(),
+                                    {scores.data(), lse.data(), nullptr, nullptr, hidden.data(), model_.weight(head),
+                                     targets.data(), scored, c.hidden, c.vocab, 1.0f / temperature});
+  size_t at = 0;
+  for (size_t i = range.first; i < range.last; ++i) {
+    const size_t count = sequences[i].tokens.size() - static_cast<size_t>(sequences[i].prompt_length);
+    logprobs[i].assign(scores.begin() + static_cast<int64_t>(at), scores.begin() + static_cast<int64_t>(at + count));
+    at += count;
+  }
+  if (!train) return;
+
+  operation.poll();
+  gradients_.mark_touched();
+  Buffer dhidden_rows(scored * c.hidden), dhidden(t * c.hidden);
+  model_.kernels().logprob->backward(
+      model_.exec(), {dhidden_rows.data(), gradients_.of(head), upstream.data(), lse.data(), hidden.data(),
+                      model_.weight(head), targets.data(), scored, c.hidden, c.vocab, 1.0f / temperature});
+  for (int64_t i = 0; i < scored; ++i) {
+    std::memcpy(dhidden.data() + rows[static_cast<size_t>(i)] * c.hidden, dhidden_rows.data() + i * c.hidden,
+                static_cast<size_t>(c.hidden) * sizeof(float));
+  }
+  BackwardScratch scratch(c, t);
+  backward(model_, batch, activations, dhidden.data(), scratch, gradients_, operation);
+}
+
+std::vector<std::vector<float>> Learner::accumulate(const std::vector<TrainSequence>& sequences,
+                                                    const std::vector<std::vector<float>>& loss_gradient,
+                                                    float temperature, const Operation& operation) {
+  check(sequences, temperature);
+  LSP_CHECK(loss_gradient.size() == sequences.size(), "INVALID_ARGUMENT",
+            "Expected one loss gradient per sequence.");
+  for (size_t i = 0; i < sequences.size(); ++i) {
+    const int64_t completion = static_cast<int64_t>(sequences[i].tokens.size()) - sequences[i].prompt_length;
+    LSP_CHECK(static_cast<int64_t>(loss_gradient[i].size()) == completion, "INVALID_ARGUMENT",
+              "Expected one loss gradient value per completion token.");
+  }
+  // Where there is nothing to lose, undoing means clearing; else a copy is taken.
+  const bool was_zero = gradients_.is_zero();
+  std::vector<Buffer> saved = was_zero ? std::vector<Buffer>() : gradients_.snapshot();
+  std::vector<std::vector<float>> logprobs(sequences.size());
+  try {
+    for (const MicroBatch& range : cut(sequences)) {
+      operation.poll();
+      run(sequences, range, loss_gradient, temperature, operation, logprobs);
+    }
+  } catch (...) {
+    if (was_zero) {
+      gradients_.clear();
+    } else {
+      gradients_.restore(std::move(saved));
+    }
+    throw;
+  }
+  return logprobs;
+}
+
+std::vector<std::vector<float>> Learner::logprobs(const std::vector<TrainSequence>& sequences, float temperature,
+                                                  const Operation& operation) {
+  check(sequences, temperature);
+  std::vector<std::vector<float>> logprobs(sequences.size());
+  for (const MicroBatch& range : cut(sequences)) {
+    operation.poll();
+    run(sequences, range, {}, temperature, operation, logprobs);
+  }
+  return logprobs;
+}
+
+std::vector<float> Learner::gradient(int parameter) {
+  const ParameterSpec& spec = model_.parameters()[parameter];
+  std::vector<float> values(static_cast<size_t>(spec.rows * std::max<int64_t>(spec.columns, 1)));
+  unpack_parameter(spec, gradients_.of(parameter), values.data());
+  if (const float* input = gradients_.input_part(parameter)) {
+    std::vector<float> more(values.size());
+    unpack_parameter(spec, input, more.data());
+    for (size_t i = 0; i < values.size(); ++i) values[i] += more[i];
+  }
+  return values;
+}
+
+double Learner::step(const AdamWOptions& o) {
+  const ParameterList& parameters = model_.parameters();
+  double squares = 0.0;
+  for (int i = 0; i < parameters.count(); ++i) {
+    double part = 0.0;
+    model_.kernels().grad_norm->sum_of_squares(
+        model_.exec(), {&part, gradients_.of(i), gradients_.input_part(i), parameters[i].stored_floats()});
+    LSP_CHECK(std::isfinite(part), "TRAINING_DIVERGED",
+              "Expected a finite gradient but that of '" + parameters[i].name + "' holds NaN or infinity.");
+    squares += part;
+  }
+  const double norm = std::sqrt(squares);
+  const double scale = norm > o.max_grad_norm ? o.max_grad_norm / (norm + 1e-6) : 1.0;
+  if (m_.empty()) {
+    for (int i = 0; i < parameters.count(); ++i) {
+      m_.emplace_back(parameters[i].stored_floats());
+      v_.emplace_back(parameters[i].stored_floats());
+    }
+  }
+  // All new storage first: past this point nothing can fail halfway.
+  std::vector<std::shared_ptr<Buffer>> updated;
+  for (int i = 0; i < parameters.count(); ++i) updated.push_back(model_.writable(i));
+  ++steps_;
+  for (int i = 0; i < parameters.count(); ++i) {
+    const size_t at = static_cast<size_t>(i);
+    model_.kernels().adamw->step(
+        model_.exec(),
+        {updated[at]->data(), model_.weight(i), m_[at].data(), v_[at].data(), gradients_.of(i),
+         gradients_.input_part(i), parameters[i].stored_floats(), static_cast<float>(scale), o.learning_rate, o.beta1,
+         o.beta2, o.eps, parameters[i].is_matrix() ? o.weight_decay : 0.0f,
+         static_cast<float>(1.0 - power(static_cast<double>(o.beta1), steps_)),
+         static_cast<float>(1.0 - power(static_cast<double>(o.beta2), steps_))});
+    model_.publish(i, std::move(updated[at]));
+  }
+  model_.bump_version();
+  gradients_.clear();
+  return norm;
+}
+
+void Learner::save_state(const std::string& path, const Operation& operation) const {
+  const ParameterList& parameters = model_.parameters();
+  std::vector<TensorToWrite> tensors;
+  for (int i = 0; i < parameters.count() && !m_.empty(); ++i) {
+    const size_t at = static_cast<size_t>(i);
+    tensors.push_back({parameters[i].name + ".m", &parameters[i], m_[at].data()});
+    tensors.push_back({parameters[i].name + ".v", &parameters[i], v_[at].data()});
+  }
+  write_safetensors(path, StoredType::f32, tensors, {{"format", "pt"}, {"step_count", std::to_string(steps_)}},
+                    operation);
+}
+
+void Learner::load_state(const std::vector<TensorLocation>& tensors, int64_t steps, const Operation& operation) {
+  const ParameterList& parameters = model_.parameters();
+  std::vector<Buffer> m(static_cast<size_t>(parameters.count())), v(static_cast<size_t>(parameters.count()));
+  for (const TensorLocation& tensor : tensors) {
+    operation.poll();
+    LSP_CHECK(tensor.name.size() > 2, "INVALID_CHECKPOINT", "Expected optimizer moments but received '" + tensor.name + "'.");
+    const std::string suffix = tensor.name.substr(tensor.name.size() - 2);
+    LSP_CHECK(suffix == ".m" || suffix == ".v", "INVALID_CHECKPOINT",
+              "Expected optimizer moments but received '" + tensor.name + "'.");
+    const int index = parameters.find(tensor.name.substr(0, tensor.name.size() - 2));
+    Buffer values(parameters[index].stored_floats());
+    read_tensor(tensor, parameters[index], values.data(), operation);
+    (suffix == ".m" ? m : v)[static_cast<size_t>(index)] = std::move(values);
+  }
+  const bool none = tensors.empty() && steps == 0;
+  for (int i = 0; i < parameters.count() && !none; ++i) {
+    LSP_CHECK(m[static_cast<size_t>(i)].count() > 0 && v[static_cast<size_t>(i)].count() > 0, "INVALID_CHECKPOINT",
+              "Expected both moments of '" + parameters[i].name + "' in the optimizer state.");
+  }
+  if (none) {
+    m.clear();
+    v.clear();
+  }
+  m_ = std::move(m);
+  v_ = std::move(v);
+  steps_ = steps;
+}
+
+}  // namespace lsp

@@ -1,0 +1,69 @@
+// Training: log-probabilities, gradients in micro-batches, AdamW.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "model/backward.h"
+#include "model/model.h"
+
+namespace lsp {
+
+struct TrainSequence {
+  std::vector<int32_t> tokens;  // prompt, then completion
+  int64_t prompt_length;        // at least 1
+};
+
+struct AdamWOptions {
+  float learning_rate, beta1, beta2, eps, weight_decay;  // decay on matrices only
+  double max_grad_norm;                                  // infinity is off
+};
+
+class Learner {
+ public:
+  // activation_bytes: what one micro-batch may hold; at least one sequence always runs.
+  Learner(Model& model, int64_t activation_bytes);
+
+  // Adds the gradient of sum(loss_gradient * logprob) over completion tokens and returns their log-probabilities.
+  // All or nothing: on any failure the gradient is as it was.
+  std::vector<std::vector<float>> accumulate(const std::vector<TrainSequence>& sequences,
+                                             const std::vector<std::vector<float>>& loss_gradient, float temperature,
+                                             const Operation& operation);
+  // The same log-probabilities without a gradient.
+  std::vector<std::vector<float>> logprobs(const std::vector<TrainSequence>& sequences, float temperature,
+                                           const Operation& operation);
+
+  // Row-major, Hugging Face layout; both parts of a tied embedding added.
+  std::vector<float> gradient(int parameter);
+  void zero_gradient() { gradients_.clear(); }
+  // Clips, updates, zeroes the gradient; returns the norm before clipping. Throws Error("TRAINING_DIVERGED") and leaves
+  // everything alone when the gradient is not finite.
+  double step(const AdamWOptions& options);
+  int64_t step_count() const { return steps_; }
+
+  // Moments and step count.
+  void save_state(const std::string& path, const Operation& operation) const;
+  void load_state(const std::vector<TensorLocation>& tensors, int64_t steps, const Operation& operation);
+
+  // Bytes per token of a micro-batch for this geometry.
+  static int64_t activation_bytes_per_token(const ModelConfig& config);
+
+ private:
+  struct MicroBatch {
+    size_t first, last;  // sequences
+  };
+  std::vector<MicroBatch> cut(const std::vector<TrainSequence>& sequences) const;
+  void run(const std::vector<TrainSequence>& sequences, MicroBatch range,
+           const std::vector<std::vector<float>>& loss_gradient, float temperature, const Operation& operation,
+           std::vector<std::vector<float>>& logprobs);
+  void check(const std::vector<TrainSequence>& sequences, float temperature) const;
+
+  Model& model_;
+  int64_t activation_bytes_;
+  Gradients gradients_;
+  std::vector<Buffer> m_, v_;  // allocated at the first step
+  int64_t steps_ = 0;
+};
+
+}  // namespace lsp

@@ -1,0 +1,64 @@
+// A model: configuration, weights, and the execution context they run in. One operation at a time.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "core/buffer.h"
+#include "core/exec.h"
+#include "core/operation.h"
+#include "kernels/dispatch.h"
+#include "model/config.h"
+#include "model/parameters.h"
+#include "model/tensor_files.h"
+
+namespace lsp {
+
+class Model {
+ public:
+  Model(const ModelConfig& config, int threads);
+
+  const ModelConfig& config() const { return config_; }
+  const ParameterList& parameters() const { return parameters_; }
+  const Kernels& kernels() const { return kernels_; }
+  Exec& exec() { return exec_; }
+
+  void load(const std::vector<TensorLocation>& tensors, const Operation& operation);
+  bool is_loaded(int parameter) const { return weights_[static_cast<size_t>(parameter)] != nullptr; }
+  // Throws Error("INVALID_MODEL_FILE") naming the first parameter that has no value.
+  void check_loaded() const;
+
+  const float* weight(int parameter) const { return weights_[static_cast<size_t>(parameter)]->data(); }
+  // Storage for new values of a parameter: its own if nobody shares it, else fresh. publish() makes it current.
+  std::shared_ptr<Buffer> writable(int parameter);
+  void publish(int parameter, std::shared_ptr<Buffer> values);
+  void bump_version() { ++version_; }
+  int64_t version() const { return version_; }
+
+  // Row-major values in Hugging Face layout.
+  std::vector<float> read(int parameter) const;
+  void write(int parameter, const std::vector<float>& values);
+  void save(const std::string& path, StoredType type, const Operation& operation) const;
+  // Shares all weights.
+  std::unique_ptr<Model> clone() const;
+  int64_t weight_bytes() const;
+
+  // cos and sin tables for positions [0, count), grown on demand.
+  void ensure_positions(int64_t count);
+  const float* cosine() const { return cosine_.data(); }
+  const float* sine() const { return sine_.data(); }
+
+ private:
+  ModelConfig config_;
+  ParameterList parameters_;
+  const Kernels& kernels_;
+  Exec exec_;
+  std::vector<std::shared_ptr<Buffer>> weights_;
+  int64_t version_ = 0;
+  std::vector<float> frequency_;
+  Buffer cosine_, sine_;
+  int64_t positions_ = 0;
+};
+
+}  // namespace lsp

@@ -1,0 +1,62 @@
+// The parameters of a model: names and shapes as Hugging Face has them, storage in the layout that kernels read.
+//
+// Matrices (N, K) are stored only as panels of 32 rows (kernels/linear/linear.h), vectors as they are. Storage is shared
+// between clones and replaced, never written, while it is shared: a clone stays frozen for free until the other side
+// changes.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "core/buffer.h"
+#include "model/config.h"
+
+namespace lsp {
+
+struct ParameterSpec {
+  std::string name;  // e.g. model.layers.0.self_attn.q_proj.weight
+  int64_t rows;      // N of a matrix, or the length of a vector
+  int64_t columns;   // K of a matrix, 0 for a vector
+  int64_t head_size; // of q and k projections (their rows may come permuted), else 0
+
+  bool is_matrix() const { return columns > 0; }
+  std::vector<int64_t> shape() const;
+  int64_t stored_floats() const;  // with padding
+};
+
+// Indices of a layer's parameters.
+struct LayerParameters {
+  int input_norm, q, k, v, o, post_norm, gate, up, down;
+};
+
+class ParameterList {
+ public:
+  explicit ParameterList(const ModelConfig& config);
+
+  int count() const { return static_cast<int>(specs_.size()); }
+  const ParameterSpec& operator[](int index) const { return specs_[static_cast<size_t>(index)]; }
+  // Index of a name; throws Error("INVALID_ARGUMENT").
+  int find(const std::string& name) const;
+
+  int embedding() const { return 0; }
+  LayerParameters layer(int64_t layer) const;
+  int final_norm() const { return final_norm_; }
+  int head() const { return head_; }  // the embedding when tied
+
+ private:
+  int add(std::string name, int64_t rows, int64_t columns, int64_t head_size = 0);
+  std::vector<ParameterSpec> specs_;
+  int final_norm_ = 0;
+  int head_ = 0;
+};
+
+// Row-major (rows, columns) to stored layout and back; `values` has rows * max(columns, 1) floats.
+void pack_parameter(const ParameterSpec& spec, const float* values, float* stored);
+void unpack_parameter(const ParameterSpec& spec, const float* stored, float* values);
+// Rows [32 panel, ..) of a matrix: packs / unpacks at most 32 row-major rows.
+void pack_panel(const ParameterSpec& spec, int64_t panel, const float* rows, float* stored);
+void unpack_panel(const ParameterSpec& spec, int64_t panel, const float* stored, float* rows);
+
+}  // namespace lsp

@@ -1,0 +1,39 @@
+// Tensors in files: reading stored types into parameters, writing safetensors atomically.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "core/operation.h"
+#include "kernels/quantize/quantize.h"
+#include "model/parameters.h"
+
+namespace lsp {
+
+struct TensorLocation {
+  std::string name;
+  std::string path;
+  int64_t offset;
+  int64_t bytes;
+  StoredType type;
+  std::vector<int64_t> shape;
+  bool rope_permuted;  // q and k rows in the order GGUF's `llama` stores them
+};
+
+// Reads one tensor into `stored` (spec.stored_floats()). Checks shape, size and range against the real file first.
+// Throws Error("INVALID_MODEL_FILE" | "IO_ERROR").
+void read_tensor(const TensorLocation& location, const ParameterSpec& spec, float* stored, const Operation& operation);
+
+struct TensorToWrite {
+  std::string name;
+  const ParameterSpec* spec;
+  const float* stored;
+};
+
+// Writes a safetensors file (row-major, `type` f32, f16 or bf16) under a temporary name beside `path`, syncs it, renames
+// it. On failure nothing is left behind. Throws Error("IO_ERROR").
+void write_safetensors(const std::string& path, StoredType type, const std::vector<TensorToWrite>& tensors,
+                       const std::vector<std::pair<std::string, std::string>>& metadata, const Operation& operation);
+
+}  // namespace lsp
