@@ -18,7 +18,7 @@ export interface FileFingerprint {
   sha256: string;
 }
 
-export interface ModelSource {
+export interface StartingModel {
   /** Absolute path of a file or a directory. */
   path: string;
   files: FileFingerprint[];
@@ -28,7 +28,7 @@ export interface ModelSource {
 const MODEL_FILES = /\.(?:json|safetensors|jinja|model|txt)$/;
 
 /** Reads every file of a model, a .gguf or a directory, once. */
-export async function fingerprintModel(path: string, signal?: AbortSignal): Promise<ModelSource> {
+export async function fingerprintModel(path: string, signal?: AbortSignal): Promise<StartingModel> {
   const absolute = resolve(path);
   const status = await withIoErrors('read the model', path, () => stat(absolute));
   const names = status.isDirectory()
@@ -60,8 +60,8 @@ async function hashFile(path: string, signal?: AbortSignal): Promise<Omit<FileFi
  *
  * @throws LspError INVALID_CHECKPOINT if it is missing or has changed
  */
-export async function verifyModelSource(source: ModelSource, signal?: AbortSignal): Promise<void> {
-  let now: ModelSource;
+export async function verifyStartingModel(source: StartingModel, signal?: AbortSignal): Promise<void> {
+  let now: StartingModel;
   try {
     now = await fingerprintModel(source.path, signal);
   } catch (error) {

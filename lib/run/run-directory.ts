@@ -24,7 +24,7 @@ import {
   withIoErrors,
   writeFileDurably,
 } from './files';
-import type { ModelSource } from './fingerprint';
+import type { StartingModel } from './fingerprint';
 import { JsonLines } from './json-lines';
 import { acquireLock, LOCK_FILE, type Lock } from './lock';
 
@@ -37,7 +37,7 @@ export interface RunConfig {
   createdAt: string;
   versions: Readonly<Record<string, string>>;
   /** The starting point, which is the frozen reference too. */
-  model: ModelSource;
+  model: StartingModel;
   /** Options as resolved, defaults included. */
   options: Readonly<Record<string, unknown>>;
 }

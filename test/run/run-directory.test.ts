@@ -3,7 +3,7 @@ import { mkdir, readdir, readFile, symlink, writeFile, appendFile } from 'node:f
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { LspError } from '../../lib/errors';
-import { fingerprintModel, verifyModelSource } from '../../lib/run/fingerprint';
+import { fingerprintModel, verifyStartingModel } from '../../lib/run/fingerprint';
 import { RunDirectory } from '../../lib/run/run-directory';
 import {
   CONFIG,
@@ -248,12 +248,12 @@ describe('the model that a run started from', () => {
     const source = await fingerprintModel(path);
     expect(source.files.map(({ file }) => file)).toEqual(['config.json', 'model.safetensors']);
     await writeFile(join(path, 'README.md'), 'changed');
-    await verifyModelSource(source);
+    await verifyStartingModel(source);
     await writeFile(join(path, 'model.safetensors'), 'Weights');
-    await expect(verifyModelSource(source)).rejects.toMatchObject({ code: 'INVALID_CHECKPOINT' });
+    await expect(verifyStartingModel(source)).rejects.toMatchObject({ code: 'INVALID_CHECKPOINT' });
     await remove(join(path, 'model.safetensors'));
-    await expect(verifyModelSource(source)).rejects.toThrow('no file model.safetensors');
+    await expect(verifyStartingModel(source)).rejects.toThrow('no file model.safetensors');
     await remove(path);
-    await expect(verifyModelSource(source)).rejects.toMatchObject({ code: 'INVALID_CHECKPOINT' });
+    await expect(verifyStartingModel(source)).rejects.toMatchObject({ code: 'INVALID_CHECKPOINT' });
   });
 });

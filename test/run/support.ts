@@ -50,7 +50,7 @@ export class FakeLearner {
 }
 
 export function trainerState(nextStep: number, history: string[] = []): TrainerState {
-  return { format: 1, kind: 'lsp', nextStep, seed: '7', updates: nextStep, history, firstEntropy: {} };
+  return { format: 1, kind: 'lsp', nextStep, seed: '7', updates: nextStep, history, baseline: {} };
 }
 
 const ROLE: RoleMetrics = {

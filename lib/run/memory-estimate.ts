@@ -1,0 +1,112 @@
+/**
+ * What a run needs of memory and disk, from the geometry alone: said before anything is loaded.
+ *
+ * An upper bound in the parts that matter (weights, reference, gradients, moments, activations, key-value cache);
+ * tokenizer, JavaScript and code add some 200 MB that are listed as such.
+ */
+import { totalmem } from 'node:os';
+import { LspError } from '../errors';
+import type { ModelConfig } from '../model/types';
+
+const FLOAT_BYTES = 4;
+/** Node.js, the tokenizer's tables, the addon's scratch space. */
+const PROCESS_BYTES = 200 * 2 ** 20;
+
+export interface MemoryWorkload {
+  /** Tokens in the key-value cache when it is largest; a shared prefix counts once. */
+  cachedTokens: number;
+  /** Bytes of activations a micro-batch may hold. */
+  activationBudgetBytes: number;
+  /** Whether a frozen reference is kept (a KL term, or a judge). */
+  reference: boolean;
+}
+
+export interface MemoryEstimate {
+  weights: number;
+  reference: number;
+  gradients: number;
+  moments: number;
+  activations: number;
+  keyValueCache: number;
+  process: number;
+  total: number;
+}
+
+export function estimateTrainingMemory(config: ModelConfig, workload: MemoryWorkload): MemoryEstimate {
+  const weights = config.parameterCount * FLOAT_BYTES;
+  // The tied embedding keeps the head's and the input's gradients apart until the update.
+  const tiedExtra = config.tiedEmbeddings ? config.vocabSize * config.hiddenSize * FLOAT_BYTES : 0;
+  const cachePerToken = 2 * config.numLayers * config.numKeyValueHeads * config.headSize * FLOAT_BYTES;
+  const parts = {
+    weights,
+    reference: workload.reference ? weights : 0,
+    gradients: weights + tiedExtra,
+    moments: 2 * weights,
+    activations: workload.activationBudgetBytes,
+    keyValueCache: cachePerToken * workload.cachedTokens,
+    process: PROCESS_BYTES,
+  };
+  return { ...parts, total: Object.values(parts).reduce((sum, bytes) => sum + bytes, 0) };
+}
+
+/** Bytes of one checkpoint: weights and two moments in f32. */
+export function checkpointBytes(config: ModelConfig): number {
+  return 3 * config.parameterCount * FLOAT_BYTES;
+}
+
+/**
+ * Refuses a run that cannot fit.
+ *
+ * @returns a warning in words if it only fits when other programs give memory back, else null
+ * @throws LspError OUT_OF_MEMORY
+ */
+export function checkMemory(
+  estimate: MemoryEstimate,
+  machine: { totalBytes: number; availableBytes: number },
+): string | null {
+  if (estimate.total > machine.totalBytes) {
+    throw new LspError(
+      'OUT_OF_MEMORY',
+      `Expected at least ${formatBytes(estimate.total)} of memory for this run but received ` +
+        `${formatBytes(machine.totalBytes)}.`,
+      {
+        remedy:
+          'Use a smaller model, fewer or shorter answers (--queries, --answers, --max-new-tokens), ' +
+          'a smaller --memory-budget, or --kl-beta 0 (no reference).',
+      },
+    );
+  }
+  if (estimate.total <= machine.availableBytes) return null;
+  return (
+    `The run needs about ${formatBytes(estimate.total)}, and ${formatBytes(machine.availableBytes)} are free: ` +
+    'close other programs, or it may be stopped by the system.'
+  );
+}
+
+/** Memory that this process may use at all, and that is free now; container limits included. */
+export function machineMemory(): { totalBytes: number; availableBytes: number } {
+  const limit = process.constrainedMemory() || Infinity;
+  return { totalBytes: Math.min(totalmem(), limit), availableBytes: process.availableMemory() };
+}
+
+const UNITS = ['B', 'KB', 'MB', 'GB', 'TB'];
+
+/** Decimal units, three digits: `1.63 GB`. */
+export function formatBytes(bytes: number): string {
+  let value = bytes;
+  let unit = 0;
+  while (value >= 999.5 && unit < UNITS.length - 1) {
+    value /= 1000;
+    unit++;
+  }
+  return `${unit === 0 ? value : value.toPrecision(3)} ${UNITS[unit]!}`;
+}
+
+/** Bytes of a text such as `4GB`, `512 MiB` or `1000000`; null if it is none. */
+export function parseBytes(text: string): number | null {
+  const match = /^(\d+(?:\.\d+)?)\s*([kmgt]?)(i?)b?$/i.exec(text.trim());
+  if (!match) return null;
+  const exponent = ['', 'k', 'm', 'g', 't'].indexOf(match[2]!.toLowerCase());
+  if (match[3] && exponent === 0) return null;
+  return Math.round(Number(match[1]) * (match[3] ? 1024 : 1000) ** exponent);
+}

@@ -1,0 +1,275 @@
+/**
+ * The options of a training run: one strict schema from which the command's flags, their help, the checks, the
+ * defaults and `config.json` follow.
+ *
+ * Flat and JSON-able, so that a flag (`--learning-rate`), a key of config.json (`learningRate`) and a key of a
+ * configuration file are the same thing.
+ */
+import { availableParallelism } from 'node:os';
+import { z } from 'zod';
+import { describe, invalid, isRecord, unknownOption } from '../options';
+
+/** How an option is written on a command line. */
+export type OptionKind = 'integer' | 'number' | 'text' | 'choice' | 'bytes';
+
+export interface OptionMeta {
+  kind: OptionKind;
+  /** What the value must be, for error messages: "an integer of at least 1". */
+  expected: string;
+  /** Help text: one line. */
+  description: string;
+  /** Heading of the help that it stands under. */
+  group: string;
+  /** What a resumed run may change, since it alters no result. */
+  resumable?: boolean;
+}
+
+const metas = z.registry<OptionMeta>();
+
+function integer(meta: Omit<OptionMeta, 'kind' | 'expected'>, min: number, max = Number.MAX_SAFE_INTEGER) {
+  const expected =
+    max === Number.MAX_SAFE_INTEGER ? `an integer of at least ${min}` : `an integer from ${min} to ${max}`;
+  return z
+    .number()
+    .int()
+    .min(min)
+    .max(max)
+    .register(metas, { ...meta, kind: 'integer', expected });
+}
+
+function number(meta: Omit<OptionMeta, 'kind' | 'expected'>, min: number, exclusive = false) {
+  const schema = exclusive ? z.number().gt(min) : z.number().min(min);
+  const expected = exclusive ? `a number above ${min}` : `a number of at least ${min}`;
+  return schema.register(metas, { ...meta, kind: 'number', expected });
+}
+
+function choice<const T extends readonly [string, ...string[]]>(
+  choices: T,
+  meta: Omit<OptionMeta, 'kind' | 'expected'>,
+) {
+  return z.enum(choices).register(metas, {
+    ...meta,
+    kind: 'choice',
+    expected: `one of ${choices.map((name) => `'${name}'`).join(', ')}`,
+  });
+}
+
+function text(meta: Omit<OptionMeta, 'kind' | 'expected'>) {
+  return z
+    .string()
+    .min(1)
+    .register(metas, { ...meta, kind: 'text', expected: 'a non-empty string' });
+}
+
+/** A size: bytes as a number, or text such as `4GB` or `512 MiB`. */
+const bytes = (meta: Omit<OptionMeta, 'kind' | 'expected'>) =>
+  z
+    .number()
+    .int()
+    .min(1 << 20)
+    .register(metas, { ...meta, kind: 'bytes', expected: 'a size of at least 1 MiB, such as 4GB' });
+
+const RUN = 'Run';
+const PLAY = 'Self-play';
+const LEARNING = 'Learning';
+const MACHINE = 'Machine';
+
+/** Keys in the order of the help. Defaults that depend on other options are resolved in `resolveTrainOptions`. */
+const schema = z.strictObject({
+  steps: integer(
+    { group: RUN, description: 'steps in total, those before a resume included', resumable: true },
+    1,
+  ),
+  seed: integer({ group: RUN, description: 'all randomness follows from it' }, 0),
+  checkpointEvery: integer({ group: RUN, description: 'steps between checkpoints (and probes)' }, 1),
+  keep: integer(
+    { group: RUN, description: 'checkpoints kept, besides the best one by the probe', resumable: true },
+    1,
+  ),
+  probeSize: integer(
+    { group: RUN, description: 'held-out prompts scored before, during and after; 0 is off' },
+    0,
+    1000,
+  ),
+  queriesFile: text({
+    group: PLAY,
+    description: 'JSONL of queries: GRPO with data, no Challenger',
+  }).optional(),
+  reward: text({
+    group: PLAY,
+    description: 'module whose default export is a reward; it runs in a worker',
+  }).optional(),
+  preset: choice(['recommended', 'paper', 'zero'], {
+    group: PLAY,
+    description: 'who is paid for what: see docs/self-play.md',
+  }).optional(),
+  selfReward: number({ group: PLAY, description: 'weight of the quality self-reward; 0 is off' }, 0),
+  queries: integer({ group: PLAY, description: 'queries a step (N)' }, 1, 4096),
+  answers: integer({ group: PLAY, description: 'answers a query (G)' }, 2, 4096),
+  maxNewTokens: integer({ group: PLAY, description: 'most tokens of an answer' }, 1, 1 << 20),
+  queryTokens: integer(
+    { group: PLAY, description: 'most tokens of a query as the Challenger writes it' },
+    1,
+    1 << 20,
+  ),
+  temperature: number({ group: PLAY, description: 'sampling temperature, of training too' }, 0, true),
+  learningRate: number({ group: LEARNING, description: 'of AdamW' }, 0, true),
+  schedule: choice(['constant', 'linear', 'cosine'], {
+    group: LEARNING,
+    description: 'of the learning rate; the last two fall to 0 over the steps first asked for',
+  }),
+  warmupSteps: integer({ group: LEARNING, description: 'updates until the full learning rate' }, 0),
+  weightDecay: number({ group: LEARNING, description: 'decoupled, on matrices only' }, 0),
+  maxGradNorm: number({ group: LEARNING, description: 'the gradient is scaled down to this norm' }, 0, true),
+  updatesPerBatch: integer({ group: LEARNING, description: 'updates from the same answers' }, 1, 64),
+  klForm: choice(['k1', 'k2', 'k3'], {
+    group: LEARNING,
+    description: 'estimator of the KL to the starting model',
+  }),
+  klBeta: number({ group: LEARNING, description: 'weight of the KL; 0 is off' }, 0),
+  threads: integer({ group: MACHINE, description: 'compute threads', resumable: true }, 1, 256),
+  memoryBudget: bytes({
+    group: MACHINE,
+    description: 'memory for activations of one micro-batch, e.g. 2GB',
+    resumable: true,
+  }).optional(),
+});
+
+export type TrainOptions = z.infer<typeof schema> & {
+  /** Steps over which a falling schedule falls: fixed when the run starts, whatever a resume asks for. */
+  scheduleSteps: number;
+};
+export type TrainOptionName = keyof z.infer<typeof schema>;
+
+export const TRAIN_OPTION_NAMES = Object.keys(schema.shape) as TrainOptionName[];
+
+/**
+ * Chosen so that 20 steps of a model of 135 million parameters take some ten to twenty minutes on two cores, and so
+ * that it learns within them.
+ */
+const DEFAULTS = {
+  steps: 100,
+  seed: 0,
+  checkpointEvery: 10,
+  keep: 2,
+  probeSize: 32,
+  queries: 8,
+  answers: 4,
+  maxNewTokens: 96,
+  queryTokens: 48,
+  temperature: 1,
+  learningRate: 1e-5,
+  schedule: 'constant',
+  warmupSteps: 0,
+  weightDecay: 0,
+  maxGradNorm: 1,
+  updatesPerBatch: 1,
+  klForm: 'k2',
+  klBeta: 0.05,
+} as const;
+
+/** λ of the preset `paper`, whose game is defined by it; a model this small judges too badly to be asked by default. */
+const SELF_REWARD_OF_PAPER = 0.2;
+
+/** What the help shows as default: a value, or words. */
+export function defaultOf(name: TrainOptionName): string {
+  if (name in DEFAULTS) return String(DEFAULTS[name as keyof typeof DEFAULTS]);
+  if (name === 'preset') return 'recommended';
+  if (name === 'selfReward') return '0.2 with paper, else 0';
+  if (name === 'threads') return 'all cores';
+  if (name === 'memoryBudget') return 'a share of the free memory';
+  return '';
+}
+
+export function metaOf(name: TrainOptionName): OptionMeta {
+  return metas.get(requiredSchema(name))!;
+}
+
+/** Choices of an option that is one of a few words. */
+export function choicesOf(name: TrainOptionName): readonly string[] {
+  const inner = requiredSchema(name);
+  return inner instanceof z.ZodEnum ? (inner.options as string[]) : [];
+}
+
+function requiredSchema(name: TrainOptionName): z.ZodType {
+  const wrapped: z.ZodType = schema.shape[name];
+  return wrapped instanceof z.ZodOptional ? (wrapped.unwrap() as z.ZodType) : wrapped;
+}
+
+/**
+ * Checks options and fills in the defaults.
+ *
+ * @param given only what the user said
+ * @throws LspError UNKNOWN_OPTION, INVALID_ARGUMENT
+ */
+export function resolveTrainOptions(given: Readonly<Record<string, unknown>>): TrainOptions {
+  if (!isRecord(given)) throw invalid('train options', 'an object', given);
+  const preset = given.preset ?? 'recommended';
+  const withDefaults = {
+    ...DEFAULTS,
+    selfReward: preset === 'paper' && given.queriesFile === undefined ? SELF_REWARD_OF_PAPER : 0,
+    threads: availableParallelism(),
+    ...(given.queriesFile === undefined && { preset }),
+    ...Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)),
+  };
+  const options = parse(withDefaults);
+  checkTogether(options, given);
+  return { ...options, scheduleSteps: options.steps };
+}
+
+/**
+ * The options of a resumed run: those it was started with, except what changes no result.
+ *
+ * @throws LspError INVALID_ARGUMENT for any other option
+ */
+export function resumeTrainOptions(
+  stored: Readonly<Record<string, unknown>>,
+  given: Readonly<Record<string, unknown>>,
+): TrainOptions {
+  const { scheduleSteps, ...rest } = stored;
+  for (const [name, value] of Object.entries(given)) {
+    if (value === undefined || value === stored[name]) continue;
+    if (!TRAIN_OPTION_NAMES.includes(name as TrainOptionName)) {
+      throw unknownOption(name, TRAIN_OPTION_NAMES, 'train');
+    }
+    if (!metaOf(name as TrainOptionName).resumable) {
+      throw invalid(
+        name,
+        `${describe(stored[name])}, as the run was started with,`,
+        value,
+        'A resumed run keeps its options. Start a new run from its last model to change them.',
+      );
+    }
+  }
+  const options = parse({ ...rest, ...given });
+  if (typeof scheduleSteps !== 'number')
+    throw invalid('scheduleSteps', 'a number in config.json', scheduleSteps);
+  return { ...options, scheduleSteps };
+}
+
+function parse(values: Record<string, unknown>): z.infer<typeof schema> {
+  const result = schema.safeParse(values);
+  if (result.success) return result.data;
+  const issue = result.error.issues[0]!;
+  if (issue.code === 'unrecognized_keys') throw unknownOption(issue.keys[0]!, TRAIN_OPTION_NAMES, 'train');
+  const name = String(issue.path[0]);
+  throw invalid(name, metaOf(name as TrainOptionName).expected, values[name]);
+}
+
+/** What no option alone can tell. */
+function checkTogether(options: z.infer<typeof schema>, given: Readonly<Record<string, unknown>>): void {
+  if (options.queriesFile !== undefined) {
+    for (const name of ['preset', 'queryTokens', 'selfReward'] as const) {
+      if (given[name] === undefined || given[name] === 0) continue;
+      throw invalid(
+        name,
+        'nothing beside `queriesFile`',
+        given[name],
+        'With queries from a file there is no Challenger and no judge.',
+      );
+    }
+  }
+  if (options.preset === 'zero' && options.selfReward > 0) {
+    throw invalid('selfReward', "0 with the preset 'zero'", options.selfReward, "Use the preset 'paper'.");
+  }
+}

@@ -1,0 +1,101 @@
+import { LspError } from '../../lib/errors';
+import { checkMemory, formatBytes, parseBytes } from '../../lib/run/memory-estimate';
+import { resolveTrainOptions, resumeTrainOptions } from '../../lib/run/train-options';
+
+const failure = (run: () => unknown): LspError => {
+  try {
+    run();
+  } catch (error) {
+    if (error instanceof LspError) return error;
+  }
+  throw new Error('expected an LspError');
+};
+
+describe('options of a run', () => {
+  test('defaults depend on what was said', () => {
+    expect(resolveTrainOptions({})).toMatchObject({
+      preset: 'recommended',
+      selfReward: 0,
+      steps: 100,
+      scheduleSteps: 100,
+    });
+    expect(resolveTrainOptions({ preset: 'paper' })).toMatchObject({ selfReward: 0.2 });
+    expect(resolveTrainOptions({ queriesFile: 'x.jsonl' })).not.toHaveProperty('preset');
+  });
+
+  test('are JSON-able, and resolved ones resume as they are', () => {
+    const options = resolveTrainOptions({ steps: 7, learningRate: 1e-5 });
+    const stored = JSON.parse(JSON.stringify(options)) as Record<string, unknown>;
+    expect(resumeTrainOptions(stored, {})).toEqual(options);
+  });
+
+  test('unknown ones are errors with a suggestion', () => {
+    expect(failure(() => resolveTrainOptions({ learningrate: 1 }))).toMatchObject({
+      code: 'UNKNOWN_OPTION',
+      remedy: 'Did you mean `learningRate`?',
+    });
+  });
+
+  test.each([
+    [{ steps: 0 }, 'Expected an integer of at least 1 for `steps` but received 0.'],
+    [{ steps: 1.5 }, 'Expected an integer of at least 1 for `steps` but received 1.5.'],
+    [{ steps: '3' }, 'Expected an integer of at least 1 for `steps` but received "3".'],
+    [{ answers: 1 }, 'Expected an integer from 2 to 4096 for `answers` but received 1.'],
+    [{ temperature: 0 }, 'Expected a number above 0 for `temperature` but received 0.'],
+    [{ learningRate: NaN }, 'Expected a number above 0 for `learningRate` but received NaN.'],
+    [{ klForm: 'k9' }, "Expected one of 'k1', 'k2', 'k3' for `klForm` but received \"k9\"."],
+    [
+      { preset: 'zero', selfReward: 0.1 },
+      "Expected 0 with the preset 'zero' for `selfReward` but received 0.1.",
+    ],
+  ])('%j is refused', (given, message) => {
+    expect(failure(() => resolveTrainOptions(given)).message).toContain(message);
+  });
+
+  test('a resumed run may be longer and use other threads, and nothing else', () => {
+    const stored = { ...resolveTrainOptions({ steps: 20, schedule: 'cosine' }) };
+    const longer = resumeTrainOptions(stored, { steps: 40, threads: 1 });
+    expect(longer).toMatchObject({ steps: 40, threads: 1, scheduleSteps: 20 });
+    expect(resumeTrainOptions(stored, { learningRate: stored.learningRate })).toEqual(stored);
+    expect(failure(() => resumeTrainOptions(stored, { learningRate: 1 })).message).toContain(
+      'as the run was started with',
+    );
+  });
+});
+
+describe('sizes', () => {
+  test.each([
+    ['4GB', 4e9],
+    ['512 MiB', 512 * 2 ** 20],
+    ['1.5g', 1.5e9],
+    ['1000', 1000],
+    ['4iB', null],
+    ['lots', null],
+    ['-1GB', null],
+  ])('%s', (text, bytes) => expect(parseBytes(text)).toBe(bytes));
+
+  test.each([
+    [999, '999 B'],
+    [999_999, '1.00 MB'],
+    [1.634e9, '1.63 GB'],
+    [0, '0 B'],
+  ])('%d is %s', (bytes, text) => expect(formatBytes(bytes)).toBe(text));
+
+  test('a run that cannot fit is refused, one that may not is warned about', () => {
+    const total = 3e9;
+    const estimate = {
+      weights: total,
+      reference: 0,
+      gradients: 0,
+      moments: 0,
+      activations: 0,
+      keyValueCache: 0,
+    };
+    const need = { ...estimate, process: 0, total };
+    expect(checkMemory(need, { totalBytes: 8e9, availableBytes: 4e9 })).toBeNull();
+    expect(checkMemory(need, { totalBytes: 8e9, availableBytes: 2e9 })).toContain('about 3.00 GB');
+    expect(failure(() => checkMemory(need, { totalBytes: 2e9, availableBytes: 2e9 })).code).toBe(
+      'OUT_OF_MEMORY',
+    );
+  });
+});
