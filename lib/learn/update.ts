@@ -97,7 +97,7 @@ export async function prepareUpdate(
     groups.flatMap(({ prompt, completions }) => completions.map(({ tokens }) => ({ prompt, tokens }))),
   );
   requireOneVersion(batches);
-  const call = { temperature, ...(signal && { signal }) };
+  const call = { temperature, signal };
   // Completions carry log-probabilities at temperature 1; any other is computed.
   const old = temperature === 1 ? null : await completionLogprobs(model, sequences, call);
   if (loss.needsReference && reference === null) {
@@ -163,7 +163,7 @@ export async function applyUpdate(
     if (update === 0) {
       signal?.throwIfAborted();
       const gradient = selected.map((group) => group.samples.map((one) => onPolicy(one, loss, group.role)));
-      await learner.accumulate(groups, gradient, { temperature, ...(signal && { signal }) });
+      await learner.accumulate(groups, gradient, { temperature, signal });
     } else {
       const gradient = (logprobs: Float32Array[], index: number) => {
         const { samples, role } = selected[index]!;

@@ -85,7 +85,7 @@ export class Challenger {
       seed,
       streamIds: prompts.map((_, index) => [streamId(step, 'challenger', index)]),
       ...(this.task.stop && { stop: this.task.stop }),
-      ...(signal && { signal }),
+      signal,
       onProgress: ({ finished, total }) => checked.onProgress?.(finished / total),
     });
     return prompts.map((prompt, i) => this.read(prompt, promptTokens[i]!, completions[i]![0]!));

@@ -7,17 +7,26 @@
  * What distinguishes LSP, LSP-Zero, R-Zero and the others is in the values passed in: task, gate, reward, objective.
  */
 import type { PolicyModel } from '../learn/policy';
-import type { RolloutBatch, RolloutGroup } from '../learn/update';
-import { checkOptions, expectFunction, expectInteger, expectNumber, invalid, isRecord } from '../options';
-import { scoreSamples, type Reward, type Sample } from '../rewards/reward';
+import type { RolloutBatch } from '../learn/update';
+import { checkOptions, expectFunction, expectInteger, expectNumber, invalid } from '../options';
+import { expectReward, scoreSamples, type Reward } from '../rewards/reward';
 import { meanOf } from './advantages';
 import { Challenger, type ChallengerOptions, type WrittenQuery } from './challenger';
 import { clusters, countSeenBefore } from './duplicates';
 import { defaultGate } from './gates';
 import { noSignalWords, roleMetrics, shareOf } from './metrics';
 import { recommended } from './objectives';
+import {
+  checkOutcome,
+  countCauses,
+  groupByPrompt,
+  paidAnswers,
+  reports,
+  samplesOf,
+  type AnsweredQuery,
+} from './played';
 import { SelfReward, type SelfRewardOptions } from './self-reward';
-import { Solver, type AnsweredPrompt, type SolverOptions } from './solver';
+import { Solver, type SolverOptions } from './solver';
 import {
   Trainer,
   TRAINING_OPTION_NAMES,
@@ -25,7 +34,7 @@ import {
   type StepContext,
   type TrainingOptions,
 } from './trainer';
-import type { Gate, Objective, Query, QueryReport, ScoredStep, TrainerState } from './types';
+import type { Gate, Objective, ScoredStep, TrainerState } from './types';
 
 export interface DuplicateOptions {
   /** Similarity from which two queries are near-duplicates, in (0, 1]. Default 0.6. */
@@ -64,15 +73,6 @@ const OPTION_NAMES = [
   'duplicates',
 ];
 
-/** A query that is answered, with its answers and scores. */
-interface AnsweredQuery extends AnsweredPrompt {
-  /** Position among the N queries. */
-  index: number;
-  query: Query;
-  rewards: (number | null)[];
-  quality: (number | null)[] | null;
-}
-
 export class LspTrainer extends Trainer {
   readonly challenger: Challenger;
   readonly solver: Solver;
@@ -99,9 +99,7 @@ export class LspTrainer extends Trainer {
       throw invalid('challenger.temperature', "the solver's temperature", this.challenger.temperature);
     }
     this.temperature = this.solver.temperature;
-    if (!isRecord(options.reward)) throw invalid('reward', 'a Reward', options.reward);
-    expectFunction('reward.score', options.reward.score);
-    this.reward = options.reward;
+    this.reward = expectReward(options.reward);
     this.selfReward = options.selfReward ?? null;
     this.judge = this.selfReward instanceof SelfReward ? this.selfReward : null;
     this.objective = expectFunction(
@@ -129,7 +127,7 @@ export class LspTrainer extends Trainer {
         step,
         seed,
         maxAnswerTokens: this.solver.maxNewTokens,
-        ...(signal && { signal }),
+        signal,
         onProgress: report,
       }),
     );
@@ -150,7 +148,7 @@ export class LspTrainer extends Trainer {
   ): Promise<void> {
     const parsed = written.filter(({ query }) => query !== null);
     const queries = parsed.map(({ query }) => query!);
-    const causes = await this.gate(queries, { step, history, ...(signal && { signal }) });
+    const causes = await this.gate(queries, { step, history, signal });
     if (causes.length !== queries.length) throw invalid('gate', `${queries.length} verdicts`, causes);
     parsed.forEach((entry, i) => {
       const fits = () => this.solver.fits(this.challenger.task.solverMessages(entry.query!));
@@ -163,7 +161,7 @@ export class LspTrainer extends Trainer {
     const indices = written.flatMap(({ rejected }, i) => (rejected === null ? [i] : []));
     const prompts = indices.map((i) => this.challenger.task.solverMessages(written[i]!.query!));
     const answers = await context.phase('solver', (report) =>
-      this.solver.answer(prompts, { step, seed, indices, ...(signal && { signal }), onProgress: report }),
+      this.solver.answer(prompts, { step, seed, indices, signal, onProgress: report }),
     );
     return answers.map((answer, k) => {
       const index = indices[k]!;
@@ -176,11 +174,11 @@ export class LspTrainer extends Trainer {
     const { step, seed, signal, phase } = context;
     const samples = samplesOf(answered);
     const rewards = await phase('reward', () =>
-      scoreSamples(this.reward, samples, { timeoutMs: this.rewardTimeoutMs, ...(signal && { signal }) }),
+      scoreSamples(this.reward, samples, { timeoutMs: this.rewardTimeoutMs, signal }),
     );
     const judge = this.findJudge();
     const judgements = judge
-      ? await phase('judge', () => judge.judge(samples, { step, seed, ...(signal && { signal }) }))
+      ? await phase('judge', () => judge.judge(samples, { step, seed, signal }))
       : null;
     let next = 0;
     for (const entry of answered) {
@@ -230,7 +228,7 @@ export class LspTrainer extends Trainer {
   ): Played {
     const solverAdvantages = answered.map(({ index }) => outcome.solver[index]!);
     const zeroSignalGroups = solverAdvantages.filter((group) => group.every((a) => a === 0)).length;
-    const { completions, paid } = flatten(answered, outcome);
+    const completions = answered.flatMap((entry) => entry.completions);
     const challengerCompletions = written.map(({ completion }) => completion);
     const tokens = [...completions, ...challengerCompletions].reduce((sum, c) => sum + c.tokens.length, 0);
     return {
@@ -238,7 +236,7 @@ export class LspTrainer extends Trainer {
       metrics: (statistics) => ({
         solver: roleMetrics({
           completions,
-          paid,
+          paid: paidAnswers(answered, outcome),
           advantages: solverAdvantages.flatMap((group) => [...group]),
           statistics: statistics['solver'],
         }),
@@ -304,100 +302,4 @@ function madeFrom<T extends { model: PolicyModel }, O extends object>(
   const made = given instanceof make ? given : new make(model, given as O | undefined);
   if (made.model === model) return made;
   throw invalid(name, `a ${make.name} of the learner's own model`, 'one of another model');
-}
-
-/** Neighbours with the same prompt become one group: its tokens are computed once. */
-function groupByPrompt(written: readonly WrittenQuery[], advantages: Float32Array): RolloutGroup[] {
-  const groups: { prompt: Int32Array; completions: WrittenQuery['completion'][]; advantages: number[] }[] =
-    [];
-  written.forEach(({ promptTokens, completion }, i) => {
-    let group = groups.at(-1);
-    if (!group || !sameTokens(group.prompt, promptTokens)) {
-      group = { prompt: promptTokens, completions: [], advantages: [] };
-      groups.push(group);
-    }
-    group.completions.push(completion);
-    group.advantages.push(advantages[i]!);
-  });
-  return groups;
-}
-
-function sameTokens(a: Int32Array, b: Int32Array): boolean {
-  return a.length === b.length && a.every((token, i) => token === b[i]);
-}
-
-function samplesOf(answered: readonly AnsweredQuery[]): Sample[] {
-  return answered
-    .flatMap(({ index, query, messages, completions }) =>
-      completions.map((completion, answerIndex) => ({
-        query: query.text,
-        messages,
-        answer: completion.text,
-        completion,
-        info: query.info,
-        queryIndex: index,
-        answerIndex,
-      })),
-    )
-    .map((sample, index) => ({ ...sample, index }));
-}
-
-/** Completions of the Solver and what each was paid (R if the objective does not say). */
-function flatten(answered: readonly AnsweredQuery[], outcome: ReturnType<Objective>) {
-  return {
-    completions: answered.flatMap(({ completions }) => completions),
-    paid: answered.flatMap(({ index, rewards }) => outcome.paid?.solver[index] ?? rewards),
-  };
-}
-
-function countCauses(written: readonly WrittenQuery[]): Record<string, number> {
-  const counts: Record<string, number> = {};
-  for (const { rejected } of written) if (rejected !== null) counts[rejected] = (counts[rejected] ?? 0) + 1;
-  return counts;
-}
-
-function reports(
-  written: readonly WrittenQuery[],
-  answered: readonly AnsweredQuery[],
-  outcome: ReturnType<Objective>,
-): QueryReport[] {
-  const byIndex = new Map(answered.map((entry) => [entry.index, entry]));
-  return written.map(({ completion, query, rejected }, i) => {
-    const entry = byIndex.get(i);
-    return {
-      written: completion.text,
-      query: rejected === null && query !== null ? query.text : null,
-      rejected,
-      info: query?.info ?? {},
-      value: meanOf(entry?.rewards ?? []),
-      advantage: outcome.challenger[i]!,
-      answers: (entry?.completions ?? []).map((answer, j) => ({
-        text: answer.text,
-        tokens: answer.tokens.length,
-        finishReason: answer.finishReason,
-        reward: entry!.rewards[j] ?? null,
-        quality: entry!.quality?.[j] ?? null,
-        advantage: outcome.solver[i]![j]!,
-      })),
-    };
-  });
-}
-
-/** An objective is user code: its shapes and values are checked before they reach a gradient. */
-function checkOutcome(outcome: ReturnType<Objective>, step: ScoredStep): ReturnType<Objective> {
-  const { solver, challenger } = outcome;
-  const count = step.queries.length;
-  if (solver?.length !== count) throw invalid('objective.solver', `${count} arrays, one per query`, solver);
-  if (challenger?.length !== count) throw invalid('objective.challenger', `${count} advantages`, challenger);
-  step.queries.forEach(({ rewards }, i) => {
-    const group = solver[i]!;
-    if (group.length !== rewards.length) {
-      throw invalid(`objective.solver[${i}]`, `${rewards.length} advantages, one per answer`, group);
-    }
-    for (const advantage of [...group, challenger[i]!]) {
-      if (!Number.isFinite(advantage))
-        throw invalid(`objective (query ${i})`, 'finite advantages', advantage);
-    }
-  });
-  return outcome;
 }

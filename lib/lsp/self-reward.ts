@@ -89,9 +89,7 @@ export class SelfReward {
   ): Promise<JudgeReport> {
     const checked = checkOptions(options, ['pairs', 'signal'], 'SelfReward.preflight');
     const { signal } = checked;
-    return measureJudge(checked.pairs ?? PREFLIGHT_PAIRS, (pairs) =>
-      this.judge(pairs, { ...(signal && { signal }) }),
-    );
+    return measureJudge(checked.pairs ?? PREFLIGHT_PAIRS, (pairs) => this.judge(pairs, { signal }));
   }
 
   /** The judge as a reward of its own: R_Q / 7. */
@@ -114,7 +112,7 @@ export class SelfReward {
 
   /** quality = Σ_s s · p(s) / Σ_s p(s) / 7 over the score tokens s = 0..7; mass = Σ_s p(s). */
   private async judgeExpected(prompts: Int32Array[], signal: AbortSignal | undefined): Promise<Judgement[]> {
-    const scores = await this.model.nextLogprobs(prompts, this.scoreTokens(), { ...(signal && { signal }) });
+    const scores = await this.model.nextLogprobs(prompts, this.scoreTokens(), { signal });
     return scores.map((logprobs) => {
       // Relative to the largest, so that a tiny mass does not underflow.
       const largest = logprobs.reduce((high, value) => Math.max(high, value), -Infinity);
@@ -141,7 +139,7 @@ export class SelfReward {
       temperature: this.temperature,
       seed,
       streamIds: prompts.map((_, i) => [streamId(step, 'judge', i)]),
-      ...(signal && { signal }),
+      signal,
     });
     return verdicts.map((samples) => {
       const score = /^\s*([0-7])(?![0-9])/.exec(samples[0]!.text);

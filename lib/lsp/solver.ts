@@ -83,7 +83,7 @@ export class Solver {
         const first = (checked.indices?.[i] ?? i) * this.answers;
         return Array.from({ length: this.answers }, (__, j) => streamId(step, 'solver', first + j));
       }),
-      ...(signal && { signal }),
+      signal,
       onProgress: ({ finished, total }) => checked.onProgress?.(finished / total),
     });
     return prompts.map((messages, i) => ({

@@ -30,7 +30,6 @@ import {
   expectNumber,
   expectOneOf,
   expectSignal,
-  expectUint64,
   invalid,
   isRecord,
 } from '../options';
@@ -45,6 +44,7 @@ import type {
   StepResult,
   TrainerState,
 } from './types';
+import { checkState, freshState } from './state';
 import { settleWatch, watchStep, type WatchOptions } from './watch';
 
 /** Options that every trainer takes. */
@@ -117,7 +117,7 @@ export interface StepContext {
   seed: bigint;
   signal: AbortSignal | undefined;
   /** Times a phase and reports its progress. */
-  phase<T>(phase: Phase, work: (report: (fraction: number) => void) => Promise<T>): Promise<T>;
+  readonly phase: <T>(phase: Phase, work: (report: (fraction: number) => void) => Promise<T>) => Promise<T>;
 }
 
 export abstract class Trainer {
@@ -248,7 +248,7 @@ export abstract class Trainer {
       updatesPerBatch: this.updatesPerBatch,
       temperature: this.temperature,
       reference: this.referenceModel,
-      ...(signal && { signal }),
+      signal,
     };
     const prepared = await phase('reference', () =>
       prepareUpdate(this.learner.model, played.batches, update),
@@ -320,49 +320,4 @@ function newSeconds(): PhaseSeconds {
 
 function expectTimeout(value: number): number {
   return value === Infinity ? value : expectNumber('rewardTimeoutMs', value, { above: 0, max: 2 ** 31 - 1 });
-}
-
-function freshState(kind: TrainerState['kind'], seed: number | bigint | undefined): TrainerState {
-  return {
-    format: 1,
-    kind,
-    nextStep: 0,
-    seed: String(expectUint64('seed', seed ?? 0)),
-    updates: 0,
-    history: [],
-    baseline: {},
-  };
-}
-
-/** A copy of a state that can be continued here. */
-function checkState(
-  state: TrainerState,
-  kind: TrainerState['kind'],
-  seed: number | bigint | undefined,
-): TrainerState {
-  const reject = (name: string, expected: string, value: unknown) =>
-    new LspError(
-      'INVALID_CHECKPOINT',
-      `Expected ${expected} for \`resume.${name}\` but received ${String(value)}.`,
-      {
-        remedy: 'Resume with the state that the same kind of trainer returned.',
-      },
-    );
-  if (!isRecord(state)) throw reject('state', 'an object', state);
-  if (state.format !== 1) throw reject('format', '1', state.format);
-  if (state.kind !== kind) throw reject('kind', `'${kind}'`, state.kind);
-  if (!Number.isSafeInteger(state.nextStep) || state.nextStep < 0) {
-    throw reject('nextStep', 'an integer of at least 0', state.nextStep);
-  }
-  if (typeof state.seed !== 'string' || !/^\d{1,20}$/.test(state.seed)) {
-    throw reject('seed', 'a string of digits', state.seed);
-  }
-  if (seed !== undefined && String(expectUint64('seed', seed)) !== state.seed) {
-    throw reject('seed', `the seed of the run, ${seed},`, state.seed);
-  }
-  if (!Array.isArray(state.history) || state.history.some((text) => typeof text !== 'string')) {
-    throw reject('history', 'an array of strings', state.history);
-  }
-  if (!isRecord(state.baseline)) throw reject('baseline', 'an object', state.baseline);
-  return structuredClone(state);
 }

@@ -6,6 +6,7 @@
  * into an `LspError('REWARD_FAILED')` that names the offending sample, before anything has been updated.
  */
 import { LspError } from '../errors';
+import { invalid, isRecord } from '../options';
 import type { ChatMessage, Completion } from '../model/types';
 
 export type Awaitable<T> = T | PromiseLike<T>;
@@ -104,6 +105,15 @@ export function weightedSum(parts: readonly WeightedReward[]): Reward {
       });
     },
   };
+}
+
+/**
+ * The reward itself, if it is one.
+ * @throws LspError INVALID_ARGUMENT
+ */
+export function expectReward(value: unknown): Reward {
+  if (isRecord(value) && typeof value['score'] === 'function') return value as unknown as Reward;
+  throw invalid('reward', 'an object with a method `score`', value);
 }
 
 export interface ScoreOptions {
