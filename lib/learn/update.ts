@@ -140,7 +140,8 @@ export async function prepareUpdate(
  * move the weights by its momentum even for a zero gradient.
  *
  * An abort is heeded until the first update is made. After that the remaining updates of the batch are finished, so
- * that the weights are always those of whole steps.
+ * that the weights are always those of whole steps. (A failure in a later update is different: it stops the run
+ * between two updates, and the run goes on from its last checkpoint.)
  *
  * @throws LspError TRAINING_DIVERGED when a derivative is not finite
  */

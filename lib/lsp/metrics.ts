@@ -37,7 +37,10 @@ export function shareOf<T>(items: readonly T[], test: (item: T) => boolean): num
 
 /** The words for a step in which no group had a signal. */
 export function noSignalWords(groups: number, zeroSignalGroups: number, updated: boolean): string | null {
-  if (groups > 0 && zeroSignalGroups < groups) return null;
+  if (groups > 0 && zeroSignalGroups < groups) {
+    if (updated) return null;
+    return 'no signal: every sample with an advantage was masked as truncated; weights and moments were left alone';
+  }
   const cause =
     groups === 0
       ? 'no signal: no query was answered'
