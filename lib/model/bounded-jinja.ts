@@ -102,7 +102,10 @@ function globals(): Record<string, unknown> {
 
 function boundedRange(first: number, second?: number, step = 1): number[] {
   const [start, stop] = second === undefined ? [0, first] : [first, second];
-  if (![start, stop, step].every((value) => typeof value === 'number' && Number.isFinite(value)) || step === 0) {
+  if (
+    ![start, stop, step].every((value) => typeof value === 'number' && Number.isFinite(value)) ||
+    step === 0
+  ) {
     throw new Error('range() takes numbers and a step that is not 0');
   }
   const length = Math.max(0, Math.ceil((stop - start) / step));
@@ -110,7 +113,18 @@ function boundedRange(first: number, second?: number, step = 1): number[] {
   return Array.from({ length }, (_, index) => start + index * step);
 }
 
-const MONTHS = ['January', 'February', 'March', 'April', 'May', 'June', 'July', 'August', 'September', 'October'];
+const MONTHS = [
+  'January',
+  'February',
+  'March',
+  'April',
+  'May',
+  'June',
+  'July',
+  'August',
+  'September',
+  'October',
+];
 MONTHS.push('November', 'December');
 const WEEKDAYS = ['Sunday', 'Monday', 'Tuesday', 'Wednesday', 'Thursday', 'Friday', 'Saturday'];
 
@@ -153,7 +167,8 @@ class BoundedInterpreter extends Interpreter {
     this.steps += 1;
     if (this.steps > MAX_STEPS) throw new Error(`more than ${MAX_STEPS} evaluations`);
     const value = super.evaluate(statement && this.weighOperands(statement, environment), environment);
-    if (this.weigh(value) > this.maxWeight) throw new Error(`a value of more than ${this.maxWeight} characters`);
+    if (this.weigh(value) > this.maxWeight)
+      throw new Error(`a value of more than ${this.maxWeight} characters`);
     return value;
   }
 
@@ -162,7 +177,8 @@ class BoundedInterpreter extends Interpreter {
     if (node.type === 'FilterExpression') {
       const filter = node['filter'] as Node;
       const operand = this.hold(node['operand'] as Node, environment);
-      const args = filter.type === 'CallExpression' ? this.holdAll(filter['args'] as Node[], environment) : [];
+      const args =
+        filter.type === 'CallExpression' ? this.holdAll(filter['args'] as Node[], environment) : [];
       this.checkProduct(operand, args);
       return { ...node, operand, filter: filter.type === 'CallExpression' ? { ...filter, args } : filter };
     }

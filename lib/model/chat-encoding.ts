@@ -119,7 +119,10 @@ class Disguise {
     for (const unit of alphabet) {
       while (taken.has(next) || alphabet.includes(next)) next += 1;
       if (next > PRIVATE_USE_END) {
-        throw new LspError('INVALID_ARGUMENT', 'Expected messages that leave some private-use characters unused.');
+        throw new LspError(
+          'INVALID_ARGUMENT',
+          'Expected messages that leave some private-use characters unused.',
+        );
       }
       const standIn = String.fromCharCode(next++);
       this.#to.set(unit, standIn);

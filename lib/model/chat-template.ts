@@ -57,10 +57,14 @@ function invalidTemplate(expected: string, error: unknown): LspError {
   const timedOut = (error as { code?: unknown } | null)?.code === 'ERR_SCRIPT_EXECUTION_TIMEOUT';
   const message = error instanceof Error || hasMessage(error) ? error.message : String(error);
   const reason = timedOut ? 'it does not finish' : message.slice(0, 300);
-  return new LspError('INVALID_CHAT_TEMPLATE', `Expected ${expected} for \`chatTemplate\` but it failed: ${reason}.`, {
-    remedy: 'Check the messages and their roles, or repair the chat template of the model.',
-    cause: error,
-  });
+  return new LspError(
+    'INVALID_CHAT_TEMPLATE',
+    `Expected ${expected} for \`chatTemplate\` but it failed: ${reason}.`,
+    {
+      remedy: 'Check the messages and their roles, or repair the chat template of the model.',
+      cause: error,
+    },
+  );
 }
 
 /** Errors of another realm are no instances of this realm's Error. */
@@ -74,8 +78,12 @@ function hasMessage(error: unknown): error is { message: string } {
  */
 export function checkMessages(name: string, messages: unknown): readonly ChatMessage[] {
   const fail = (where: string, expected: string, value: unknown) =>
-    new LspError('INVALID_ARGUMENT', `Expected ${expected} for \`${where}\` but received ${describe(value)}.`);
-  if (!Array.isArray(messages) || messages.length === 0) throw fail(name, 'a non-empty array of messages', messages);
+    new LspError(
+      'INVALID_ARGUMENT',
+      `Expected ${expected} for \`${where}\` but received ${describe(value)}.`,
+    );
+  if (!Array.isArray(messages) || messages.length === 0)
+    throw fail(name, 'a non-empty array of messages', messages);
   for (const [index, message] of (messages as unknown[]).entries()) {
     const where = `${name}[${index}]`;
     if (typeof message !== 'object' || message === null) throw fail(where, '{ role, content }', message);

@@ -23,7 +23,9 @@ function fromPostProcessor(processor: unknown): Bookends {
   if (!isRecord(processor)) return none;
   switch (processor['type']) {
     case 'Sequence': {
-      const parts = Array.isArray(processor['processors']) ? processor['processors'].map(fromPostProcessor) : [];
+      const parts = Array.isArray(processor['processors'])
+        ? processor['processors'].map(fromPostProcessor)
+        : [];
       return {
         before: parts.flatMap(({ before }) => before),
         after: parts.flatMap(({ after }) => after),
@@ -55,7 +57,8 @@ function fromTemplate(processor: Record<string, unknown>): Bookends {
     const name = isRecord(special) ? special['id'] : undefined;
     const entry = typeof name === 'string' ? known[name] : undefined;
     const ids: unknown = isRecord(entry) ? entry['ids'] : undefined;
-    if (!Array.isArray(ids) || !ids.every(isId)) throw corruptProcessor(`it names the unknown token ${String(name)}`);
+    if (!Array.isArray(ids) || !ids.every(isId))
+      throw corruptProcessor(`it names the unknown token ${String(name)}`);
     side.push(...(ids as number[]));
   }
   return result;

@@ -105,7 +105,13 @@ function tokenizerError(expected: string, error: unknown): LspError {
 export function makeTextDecoder(decoder: unknown): (tokens: string[]) => string {
   if (decoder === null || decoder === undefined) return (tokens) => tokens.join(' ');
   const empty = { type: 'BPE', vocab: {}, merges: [] };
-  const parts = { truncation: null, padding: null, normalizer: null, pre_tokenizer: null, post_processor: null };
+  const parts = {
+    truncation: null,
+    padding: null,
+    normalizer: null,
+    pre_tokenizer: null,
+    post_processor: null,
+  };
   try {
     const tokenizer = RustTokenizer.fromString(
       JSON.stringify({ version: '1.0', added_tokens: [], ...parts, decoder, model: empty }),

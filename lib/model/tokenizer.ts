@@ -7,7 +7,12 @@ import { checkOptions, expectBoolean, expectString, invalid } from '../options';
 import { ChatEncoder, type ChatPlan } from './chat-encoding';
 import { ChatTemplate, checkMessages } from './chat-template';
 import type { SpecialToken, TokenizerSource } from './formats/model-source';
-import { type AddedToken, addedTokens, checkSpecification, specificationTokens } from './formats/tokenizer-spec';
+import {
+  type AddedToken,
+  addedTokens,
+  checkSpecification,
+  specificationTokens,
+} from './formats/tokenizer-spec';
 import { StreamDecoder } from './stream-decoder';
 import { bookends, type Bookends } from './tokenizer-bookends';
 import { HostedTokenizer, makeTextDecoder } from './tokenizer-host';
@@ -63,7 +68,10 @@ export class Tokenizer {
   #template: ChatTemplate | undefined;
 
   /** @throws LspError INVALID_MODEL_FILE, UNSUPPORTED_MODEL */
-  constructor(source: TokenizerSource, { vocabSize, eosTokenIds, path = 'tokenizer.json' }: TokenizerOptions) {
+  constructor(
+    source: TokenizerSource,
+    { vocabSize, eosTokenIds, path = 'tokenizer.json' }: TokenizerOptions,
+  ) {
     const { spec, specialTokens } = source;
     checkSpecification(path, spec);
     this.#source = source;
@@ -114,6 +122,11 @@ export class Tokenizer {
     return addSpecial ? concatenate([this.#bookends.before, ids!, this.#bookends.after]) : ids!;
   }
 
+  /** A text as the beginning of a prompt: with the tokens that the model wants before it (BOS), none after. */
+  encodePrompt(text: string): Int32Array {
+    return concatenate([this.#bookends.before, this.encode(text)]);
+  }
+
   /**
    * Token ids of a conversation through the chat template. Message text never becomes special tokens; where it
    * spells out none, the ids are those of the whole rendered text with special tokens parsed.
@@ -158,7 +171,8 @@ export class Tokenizer {
     const texts: string[] = [];
     for (let index = 0; index < ids.length; index += 1) {
       const id = ids[index] as number;
-      if (!Number.isSafeInteger(id) || id < 0 || id >= this.vocabSize) throw this.#outOfRange(`ids[${index}]`, id);
+      if (!Number.isSafeInteger(id) || id < 0 || id >= this.vocabSize)
+        throw this.#outOfRange(`ids[${index}]`, id);
       const text = this.#tokens[id];
       if (text !== undefined && !(skipSpecial && this.#specialIds.has(id))) texts.push(text);
     }
@@ -188,7 +202,10 @@ export class Tokenizer {
     const pieces: string[] = [];
     let start = 0;
     let stripNext = false;
-    for (const { start: end, end: next, text: special } of [...spans, { start: text.length, end: 0, text: '' }]) {
+    for (const { start: end, end: next, text: special } of [
+      ...spans,
+      { start: text.length, end: 0, text: '' },
+    ]) {
       const token = this.#idOfSpecial.get(special);
       let piece = text.slice(start, end);
       if (stripNext) piece = piece.trimStart();
@@ -224,13 +241,19 @@ function skipSpecialOption(options: DecodeOptions | undefined, owner: string): b
 }
 
 /** BOS, EOS and the like are special even where the file's list forgets to say so. */
-function withNamedSpecials(added: readonly AddedToken[], named: readonly (SpecialToken | null)[]): AddedToken[] {
+function withNamedSpecials(
+  added: readonly AddedToken[],
+  named: readonly (SpecialToken | null)[],
+): AddedToken[] {
   const byContent = new Map(added.map((token) => [token.content, token]));
   for (const token of named) {
     if (!token || token.text.trim() === '') continue;
     const known = byContent.get(token.text);
     const fresh = { singleWord: false, stripLeft: false, stripRight: false, normalized: false };
-    byContent.set(token.text, { ...(known ?? { ...fresh, id: token.id, content: token.text }), special: true });
+    byContent.set(token.text, {
+      ...(known ?? { ...fresh, id: token.id, content: token.text }),
+      special: true,
+    });
   }
   return [...byContent.values()];
 }

@@ -1,0 +1,314 @@
+/**
+ * The Learner: turns dLoss/dlogprob per completion token into gradients and AdamW updates of a model's weights.
+ * The loss itself is TypeScript (see losses/); forward and backward passes are native.
+ */
+import { LspError } from '../errors';
+import { readLearnerState } from './learner-state';
+import { LanguageModel, checkParameterName } from '../model/language-model';
+import { checkTokens } from '../model/generate-options';
+import type { LossGradient, TrainingGroup } from '../model/types';
+import type { NativeLearner, NativeTrainSequence } from '../native/addon';
+import { nativeSync, withSignal } from '../native/call';
+import { loadAddon } from '../native/load';
+import {
+  checkOptions,
+  expectArray,
+  expectInteger,
+  expectNumber,
+  expectSignal,
+  expectString,
+  invalid,
+  isRecord,
+} from '../options';
+
+export interface LearnerOptions {
+  /** AdamW's rate, or a function of the number of updates made so far (default 1e-5, for some 100M parameters). */
+  learningRate?: number | ((step: number) => number);
+  /** Decay rates of AdamW's first and second moment, in [0, 1) (default [0.9, 0.999]). */
+  betas?: readonly [number, number];
+  /** Added to the root of the second moment (default 1e-8). */
+  eps?: number;
+  /** Decoupled, on matrices only (default 0). */
+  weightDecay?: number;
+  /** The gradient is scaled down to this global L2 norm (default 1); Infinity is off. */
+  maxGradNorm?: number;
+  /** Bytes of activations a micro-batch may hold (default: the model's `memoryBudget`). Results do not depend on it. */
+  activationBudget?: number;
+}
+
+export interface AccumulateOptions {
+  /** Of the distribution that was sampled: the logits are divided by it (default 1). */
+  temperature?: number;
+  signal?: AbortSignal;
+}
+
+const OPTIONS = [
+  'learningRate',
+  'betas',
+  'eps',
+  'weightDecay',
+  'maxGradNorm',
+  'activationBudget',
+] satisfies (keyof LearnerOptions)[];
+
+interface CheckedOptions {
+  learningRate: (step: number) => number;
+  beta1: number;
+  beta2: number;
+  eps: number;
+  weightDecay: number;
+  maxGradNorm: number;
+}
+
+export class Learner implements AsyncDisposable {
+  readonly #native: NativeLearner;
+  readonly #options: CheckedOptions;
+  readonly #release: () => void;
+  #disposal: Promise<void> | undefined;
+
+  private constructor(
+    readonly model: LanguageModel,
+    native: NativeLearner,
+    options: CheckedOptions,
+  ) {
+    this.#native = native;
+    this.#options = options;
+    this.#release = model.adopt(this);
+  }
+
+  /**
+   * A learner for all weights of the model. It shares the model's queue: its work and the model's never interleave.
+   * @throws LspError INVALID_ARGUMENT, UNKNOWN_OPTION, OUT_OF_MEMORY (gradients and moments take three times the weights)
+   */
+  static async create(model: LanguageModel, options?: LearnerOptions): Promise<Learner> {
+    if (!(model instanceof LanguageModel)) throw invalid('model', 'a LanguageModel', model);
+    if (isRecord(options) && (options as { lora?: unknown }).lora !== undefined) {
+      throw new LspError('INVALID_ARGUMENT', 'Expected no `lora`: this version trains all weights.', {
+        remedy: 'Leave the option out.',
+      });
+    }
+    const given = checkOptions(options, OPTIONS, 'Learner.create');
+    const checked = checkLearnerOptions(given);
+    const activationBudgetBytes = expectInteger(
+      'activationBudget',
+      given.activationBudget ?? model.memoryBudget,
+      {
+        min: 1,
+      },
+    );
+    const native = nativeSync(() => new (loadAddon().Learner)(model.native, { activationBudgetBytes }));
+    return new Learner(model, native, checked);
+  }
+
+  /** Updates made so far (AdamW's t). */
+  get stepCount(): number {
+    return this.#use().stepCount();
+  }
+
+  /**
+   * Adds the gradient of Σ lossGradient · log p(completion token) to the gradient. All or nothing: an abort, a
+   * failure or a callback that throws leaves the gradient as it was.
+   *
+   * @param groups prompts (at least one token) and their completions (token ids; empty ones count for nothing)
+   * @param lossGradient [group][completion] → dLoss/dlogprob, one value a completion token; or a function of a
+   *   group's log-probabilities that returns it (this costs a second forward pass)
+   * @returns log-probabilities of the completion tokens, [group][completion]; the same bits as `model.logprobs` gives
+   * @throws LspError INVALID_ARGUMENT (shapes, ids, values that are not finite), PROMPT_TOO_LONG, OUT_OF_MEMORY,
+   *   DISPOSED; what the callback throws; the signal's reason when aborted
+   */
+  async accumulate(
+    groups: readonly TrainingGroup[],
+    lossGradient: LossGradient,
+    options?: AccumulateOptions,
+  ): Promise<{ logprobs: Float32Array[][] }> {
+    const given = checkOptions(options, ['temperature', 'signal'], 'accumulate');
+    const temperature = expectNumber('temperature', given.temperature ?? 1, { above: 0 });
+    const signal = expectSignal('signal', given.signal);
+    const native = this.#use();
+    const checked = this.#checkGroups(groups);
+    const sequences = checked.flatMap(trainSequences);
+    signal?.throwIfAborted();
+    let gradient: Float32Array[];
+    if (typeof lossGradient === 'function') {
+      const logprobs = regroup(
+        checked,
+        sequences.length === 0
+          ? []
+          : await withSignal(signal, (handle) => native.logprobs(sequences, temperature, handle)),
+      );
+      gradient = checkGradient(
+        checked,
+        logprobs.map((values, group) => lossGradient(values, group)),
+      );
+      signal?.throwIfAborted();
+    } else {
+      gradient = checkGradient(checked, lossGradient);
+    }
+    if (sequences.length === 0) return { logprobs: regroup(checked, []) };
+    const ofSequences = gradient.filter((values) => values.length > 0);
+    const logprobs = await withSignal(signal, (handle) =>
+      native.accumulate(sequences, ofSequences, temperature, handle),
+    );
+    return { logprobs: regroup(checked, logprobs) };
+  }
+
+  /**
+   * The accumulated gradient of a parameter, row-major in Hugging Face's layout, before clipping. A tied embedding
+   * shows the sum of its use as input and as head.
+   */
+  async gradient(parameterName: string): Promise<Float32Array> {
+    const native = this.#use();
+    checkParameterName(this.model.native, parameterName);
+    return withSignal(undefined, () => native.gradient(parameterName));
+  }
+
+  /** Forgets the accumulated gradient. */
+  async zeroGradient(): Promise<void> {
+    const native = this.#use();
+    return withSignal(undefined, () => native.zeroGradient());
+  }
+
+  /**
+   * One AdamW update (Loshchilov & Hutter 2019) from the accumulated gradient, clipped by its global norm; the
+   * gradient then starts again from zero.
+   *
+   * @returns the norm before clipping and the learning rate that was used
+   * @throws LspError TRAINING_DIVERGED if the gradient is not finite: the weights are as they were
+   */
+  async step(): Promise<{ gradNorm: number; learningRate: number }> {
+    const native = this.#use();
+    const { learningRate: schedule, ...rest } = this.#options;
+    const learningRate = expectNumber('learningRate', schedule(native.stepCount()), { min: 0 });
+    const { gradNorm } = await withSignal(undefined, () => native.step({ ...rest, learningRate }));
+    return { gradNorm, learningRate };
+  }
+
+  /** Writes AdamW's moments and the update count to one safetensors file, completely or not at all. */
+  async saveState(path: string, options?: { signal?: AbortSignal }): Promise<void> {
+    const signal = stateSignal(options, 'saveState');
+    const native = this.#use();
+    expectString('path', path, { allowEmpty: false });
+    await withSignal(signal, (handle) => native.saveState(path, handle));
+  }
+
+  /**
+   * Continues from a file of `saveState`; the model must hold the weights saved with it.
+   * @throws LspError INVALID_MODEL_FILE if it is damaged or of another model, IO_ERROR
+   */
+  async loadState(path: string, options?: { signal?: AbortSignal }): Promise<void> {
+    const signal = stateSignal(options, 'loadState');
+    const native = this.#use();
+    expectString('path', path, { allowEmpty: false });
+    const { tensors, stepCount } = readLearnerState(path, this.model.native);
+    await withSignal(signal, (handle) => native.loadState(tensors, stepCount, handle));
+  }
+
+  /** Frees gradients and moments; the model stays. Idempotent. */
+  async dispose(): Promise<void> {
+    this.#disposal ??= this.#native.dispose().finally(this.#release);
+    return this.#disposal;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.dispose();
+  }
+
+  #use(): NativeLearner {
+    if (!this.#disposal) return this.#native;
+    throw new LspError('DISPOSED', 'Expected a learner in use but it has been disposed.', {
+      remedy: 'Create another one, or dispose it later.',
+    });
+  }
+
+  #checkGroups(groups: unknown): TrainingGroup[] {
+    const { vocabSize, maxPositions } = this.model.config;
+    return expectArray('groups', groups).map((group, index) => {
+      const name = `groups[${index}]`;
+      if (!isRecord(group)) throw invalid(name, '{ prompt, completions }', group);
+      const { prompt, completions } = group;
+      checkTokens(`${name}.prompt`, prompt, vocabSize);
+      const checked = expectArray(`${name}.completions`, completions).map((completion, position) => {
+        const where = `${name}.completions[${position}]`;
+        if (!(completion instanceof Int32Array))
+          throw invalid(where, 'an Int32Array of token ids', completion);
+        if (completion.length > 0) checkTokens(where, completion, vocabSize);
+        if (prompt.length + completion.length <= maxPositions) return completion;
+        throw new LspError(
+          'PROMPT_TOO_LONG',
+          `Expected at most ${maxPositions} tokens, the context of the model, for the prompt with \`${where}\` but ` +
+            `received ${prompt.length + completion.length}.`,
+          { remedy: 'Shorten prompt or completion.' },
+        );
+      });
+      return { prompt, completions: checked };
+    });
+  }
+}
+
+function stateSignal(options: { signal?: AbortSignal } | undefined, owner: string): AbortSignal | undefined {
+  return expectSignal('signal', checkOptions(options, ['signal'], owner).signal);
+}
+
+function checkLearnerOptions(given: LearnerOptions): CheckedOptions {
+  const { learningRate = 1e-5, betas = [0.9, 0.999] } = given;
+  const schedule = typeof learningRate === 'function' ? learningRate : undefined;
+  const fixed = schedule ? 0 : expectNumber('learningRate', learningRate, { min: 0 });
+  const pair = expectArray('betas', betas);
+  if (pair.length !== 2) throw invalid('betas', 'two numbers', betas);
+  const maxGradNorm = given.maxGradNorm ?? 1;
+  return {
+    learningRate: schedule ?? (() => fixed),
+    beta1: expectNumber('betas[0]', pair[0], { min: 0, below: 1 }),
+    beta2: expectNumber('betas[1]', pair[1], { min: 0, below: 1 }),
+    eps: expectNumber('eps', given.eps ?? 1e-8, { above: 0 }),
+    weightDecay: expectNumber('weightDecay', given.weightDecay ?? 0, { min: 0 }),
+    maxGradNorm: maxGradNorm === Infinity ? Infinity : expectNumber('maxGradNorm', maxGradNorm, { above: 0 }),
+  };
+}
+
+/** Empty completions have nothing to learn from and are left out. */
+function trainSequences({ prompt, completions }: TrainingGroup): NativeTrainSequence[] {
+  return completions
+    .filter((completion) => completion.length > 0)
+    .map((completion) => {
+      const tokens = new Int32Array(prompt.length + completion.length);
+      tokens.set(prompt);
+      tokens.set(completion, prompt.length);
+      return { tokens, promptLength: prompt.length };
+    });
+}
+
+/** Puts one array per non-empty completion back into the shape of the groups. */
+function regroup(groups: readonly TrainingGroup[], flat: readonly Float32Array[]): Float32Array[][] {
+  let next = 0;
+  return groups.map(({ completions }) =>
+    completions.map((completion) => (completion.length > 0 ? flat[next++]! : new Float32Array(0))),
+  );
+}
+
+/** One finite value per completion token, flattened over the groups. */
+function checkGradient(groups: readonly TrainingGroup[], gradient: unknown): Float32Array[] {
+  const ofGroups = expectArray('lossGradient', gradient);
+  if (ofGroups.length !== groups.length)
+    throw invalid('lossGradient', `one array for each of ${groups.length} groups`, gradient);
+  return groups.flatMap(({ completions }, group) => {
+    const name = `lossGradient[${group}]`;
+    const values = expectArray(name, ofGroups[group]);
+    if (values.length !== completions.length) {
+      throw invalid(name, `one array for each of ${completions.length} completions`, values);
+    }
+    return completions.map((completion, index) =>
+      checkValues(`${name}[${index}]`, values[index], completion.length),
+    );
+  });
+}
+
+function checkValues(name: string, values: unknown, length: number): Float32Array {
+  if (!(values instanceof Float32Array) || values.length !== length) {
+    throw invalid(name, `a Float32Array of ${length}, one value a token`, values);
+  }
+  for (let index = 0; index < length; index += 1) {
+    if (!Number.isFinite(values[index])) throw invalid(`${name}[${index}]`, 'a finite number', values[index]);
+  }
+  return values;
+}

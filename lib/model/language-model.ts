@@ -1,0 +1,380 @@
+/**
+ * A language model that samples, scores and saves: the face of the native engine. Everything a caller gives is
+ * checked here, so that native code sees only sound arguments; results come back as typed arrays and text.
+ */
+import { availableParallelism } from 'node:os';
+import { LspError } from '../errors';
+import type { NativeModel, NativeModelConfig } from '../native/addon';
+import { fromNativeError, nativeSync, withSignal } from '../native/call';
+import { loadAddon } from '../native/load';
+import {
+  checkOptions,
+  expectArray,
+  expectFunction,
+  expectInteger,
+  expectNumber,
+  expectOneOf,
+  expectSignal,
+  expectString,
+  invalid,
+} from '../options';
+import { type ModelSource, openModelSource } from './formats';
+import { checkGenerateOptions, checkTokens, encodePrompt, encodePrompts } from './generate-options';
+import { generateCompletions, type GenerationContext, streamText } from './generation';
+import { defaultMemoryBudget, requireWeightsFit } from './memory';
+import { saveHuggingFace, type SavedType } from './save';
+import { Tokenizer } from './tokenizer';
+import type { Completion, GenerateOptions, ModelConfig, Prompt } from './types';
+
+export interface LoadProgress {
+  /** Bytes of tensors read so far, and in all, as stored in the file. */
+  loadedBytes: number;
+  totalBytes: number;
+}
+
+export interface LoadOptions {
+  /** Where to compute; `auto` (default) takes the best device that this build has. */
+  device?: 'auto' | 'cpu';
+  /** Precision of weights and arithmetic: f32. */
+  dtype?: 'f32';
+  /** Compute threads, 1..256 (default: the processors of this machine). */
+  threads?: number;
+  /**
+   * Bytes that a training micro-batch's activations, or the keys and values of the sequences being sampled, may
+   * take (default: 1 GiB, or a quarter of the free memory if that is less). Results do not depend on it.
+   */
+  memoryBudget?: number;
+  signal?: AbortSignal;
+  onProgress?: (progress: LoadProgress) => void;
+}
+
+export interface SaveOptions {
+  format?: 'safetensors';
+  /** Type of the stored values (default f32, which loses nothing). */
+  dtype?: SavedType;
+  signal?: AbortSignal;
+}
+
+export interface LogprobOptions {
+  /** The logits are divided by it (default 1). */
+  temperature?: number;
+  signal?: AbortSignal;
+}
+
+const LOAD_OPTIONS = ['device', 'dtype', 'threads', 'memoryBudget', 'signal', 'onProgress'];
+
+interface Parts {
+  native: NativeModel;
+  config: ModelConfig;
+  tokenizer: Tokenizer;
+  memoryBudget: number;
+}
+
+/** Something whose native side uses a model's, and must be freed before it. */
+export interface ModelChild {
+  dispose(): Promise<void>;
+}
+
+export class LanguageModel implements AsyncDisposable {
+  readonly config: ModelConfig;
+  readonly tokenizer: Tokenizer;
+  /** Bytes for activations or cached keys and values, as given to `load`. */
+  readonly memoryBudget: number;
+  readonly #native: NativeModel;
+  readonly #children = new Set<ModelChild>();
+  #disposal: Promise<void> | undefined;
+
+  private constructor({ native, config, tokenizer, memoryBudget }: Parts) {
+    this.#native = native;
+    this.config = config;
+    this.tokenizer = tokenizer;
+    this.memoryBudget = memoryBudget;
+  }
+
+  /**
+   * Loads a model into memory (weights in f32).
+   *
+   * @param source a .gguf file or a Hugging Face directory of a Llama-family model
+   * @throws LspError IO_ERROR, INVALID_MODEL_FILE, UNSUPPORTED_MODEL, OUT_OF_MEMORY (the weights cannot fit),
+   *   INVALID_ARGUMENT, UNKNOWN_OPTION, NATIVE_LOAD_FAILED; the signal's reason when aborted
+   */
+  static async load(source: string, options?: LoadOptions): Promise<LanguageModel> {
+    const given = checkOptions(options, LOAD_OPTIONS, 'load');
+    requireCpu(given);
+    const threads = expectInteger('threads', given.threads ?? defaultThreads(), { min: 1, max: 256 });
+    const memoryBudget = expectInteger('memoryBudget', given.memoryBudget ?? defaultMemoryBudget(), {
+      min: 1,
+    });
+    const signal = expectSignal('signal', given.signal);
+    const onProgress = given.onProgress && expectFunction('onProgress', given.onProgress);
+    signal?.throwIfAborted();
+    const opened = openModelSource(expectString('source', source, { allowEmpty: false }));
+    requireWeightsFit(opened.config);
+    const { config } = opened;
+    const { vocabSize } = config;
+    const path = opened.path;
+    const tokenizer = new Tokenizer(opened.tokenizer, {
+      vocabSize,
+      eosTokenIds: endOfSequenceIds(opened),
+      path,
+    });
+    const native = nativeSync(() => new (loadAddon().Model)(nativeConfig(config), { threads }));
+    try {
+      await loadTensors(native, opened, signal, onProgress);
+    } catch (error) {
+      await native.dispose();
+      throw error;
+    }
+    return new LanguageModel({ native, config, tokenizer, memoryBudget });
+  }
+
+  /** Increases by one with every change of the weights. */
+  get policyVersion(): number {
+    return this.native.policyVersion();
+  }
+
+  /**
+   * The native side, for the Learner.
+   * @internal
+   */
+  get native(): NativeModel {
+    if (this.#disposal) {
+      throw new LspError('DISPOSED', 'Expected a model in use but it has been disposed.', {
+        remedy: 'Load the model again, or dispose it later.',
+      });
+    }
+    return this.#native;
+  }
+
+  /**
+   * Samples completions. The same prompt, options, seed and stream id give the same tokens and the same bits of
+   * log-probability in any batch, with any number of threads.
+   *
+   * @param prompts text (encoded as it is), messages (through the chat template) or token ids, each
+   * @returns [prompt][sample]
+   * @throws LspError INVALID_ARGUMENT (also for an empty prompt), UNKNOWN_OPTION, PROMPT_TOO_LONG,
+   *   INVALID_CHAT_TEMPLATE, OUT_OF_MEMORY, DISPOSED; the signal's reason when aborted
+   */
+  async generate(prompts: readonly Prompt[], options?: GenerateOptions): Promise<Completion[][]> {
+    const context = this.#context();
+    const ids = encodePrompts('prompts', prompts, this.tokenizer, this.config.maxPositions);
+    const lengths = ids.map(({ length }) => length);
+    const checked = checkGenerateOptions(options, lengths, this.config);
+    return generateCompletions(context, ids, checked);
+  }
+
+  /**
+   * Text of one completion in pieces, as it is sampled; leaving the loop cancels. Options as in `generate`, for one
+   * sample. The pieces together are the completion's text.
+   */
+  stream(prompt: Prompt, options?: GenerateOptions): AsyncIterable<string> {
+    const context = this.#context();
+    const ids = encodePrompt('prompt', prompt, this.tokenizer, this.config.maxPositions);
+    const checked = checkGenerateOptions(options, [ids.length], this.config, 'stream');
+    if (checked.samples !== 1) throw invalid('samples', '1', checked.samples, 'A stream is one completion.');
+    return streamText(context, ids, checked);
+  }
+
+  /**
+   * Log-probabilities of given tokens.
+   *
+   * @param sequences token ids, at least one each
+   * @returns per sequence n − 1 values: entry t is log p(token t+1 | tokens 0..t)
+   * @throws LspError INVALID_ARGUMENT, PROMPT_TOO_LONG, DISPOSED; the signal's reason when aborted
+   */
+  async logprobs(sequences: readonly Int32Array[], options?: LogprobOptions): Promise<Float32Array[]> {
+    const given = checkOptions(options, ['temperature', 'signal'], 'logprobs');
+    const temperature = expectNumber('temperature', given.temperature ?? 1, { above: 0 });
+    const signal = expectSignal('signal', given.signal);
+    const checked = this.#checkSequences('sequences', sequences, this.config.maxPositions);
+    const { native } = this;
+    signal?.throwIfAborted();
+    if (checked.length === 0) return [];
+    const result = await withSignal(signal, (handle) => native.logprobs(checked, temperature, handle));
+    return result.logprobs;
+  }
+
+  /**
+   * How likely each candidate token is to come next.
+   *
+   * @returns per prompt: log p(candidate | prompt), one value a candidate
+   * @throws LspError INVALID_ARGUMENT, PROMPT_TOO_LONG, DISPOSED; the signal's reason when aborted
+   */
+  async nextLogprobs(
+    prompts: readonly Prompt[],
+    candidates: Int32Array,
+    options?: { signal?: AbortSignal },
+  ): Promise<Float32Array[]> {
+    const given = checkOptions(options, ['signal'], 'nextLogprobs');
+    const signal = expectSignal('signal', given.signal);
+    checkTokens('candidates', candidates, this.config.vocabSize);
+    const ids = encodePrompts('prompts', prompts, this.tokenizer, this.config.maxPositions + 1);
+    const { native } = this;
+    signal?.throwIfAborted();
+    if (ids.length === 0) return [];
+    return withSignal(signal, (handle) => native.nextLogprobs(ids, candidates, handle));
+  }
+
+  /** Parameter names, in Hugging Face's spelling. */
+  parameterNames(): string[] {
+    return this.native.parameterNames();
+  }
+
+  /** Values of a parameter, row-major in Hugging Face's layout. */
+  async parameter(name: string): Promise<Float32Array> {
+    const { native } = this;
+    checkParameterName(native, name);
+    return withSignal(undefined, () => native.readTensor(name));
+  }
+
+  /**
+   * Writes a Hugging Face directory (config.json, generation_config.json, tokenizer files, model.safetensors) that
+   * transformers loads. Nothing partial is left after a failure.
+   *
+   * @param dir made if missing; must be empty or hold a model saved before, which is replaced
+   * @throws LspError IO_ERROR, INVALID_ARGUMENT, UNKNOWN_OPTION, DISPOSED; the signal's reason when aborted
+   */
+  async save(dir: string, options?: SaveOptions): Promise<void> {
+    const given = checkOptions(options, ['format', 'dtype', 'signal'], 'save');
+    expectOneOf('format', given.format ?? 'safetensors', ['safetensors']);
+    const dtype = expectOneOf('dtype', given.dtype ?? 'f32', ['f32', 'f16', 'bf16']);
+    const signal = expectSignal('signal', given.signal);
+    const { native } = this;
+    signal?.throwIfAborted();
+    await saveHuggingFace(expectString('dir', dir, { allowEmpty: false }), {
+      config: this.config,
+      tokenizer: this.tokenizer.source,
+      dtype,
+      writeWeights: (path) => withSignal(signal, (handle) => native.saveSafetensors(path, dtype, handle)),
+    });
+  }
+
+  /** A model with the same weights, shared until either side changes them: the frozen reference of a training. */
+  async clone(): Promise<LanguageModel> {
+    const source = this.native;
+    const native = await withSignal(undefined, () => source.clone());
+    return new LanguageModel({
+      native,
+      config: this.config,
+      tokenizer: this.tokenizer,
+      memoryBudget: this.memoryBudget,
+    });
+  }
+
+  /** Frees everything, after the operations under way and after what was made from this model. Idempotent. */
+  async dispose(): Promise<void> {
+    this.#disposal ??= this.#dispose();
+    return this.#disposal;
+  }
+
+  async #dispose(): Promise<void> {
+    await Promise.all([...this.#children].map((child) => child.dispose()));
+    await this.#native.dispose();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.dispose();
+  }
+
+  /**
+   * Ties the life of a child to this model; returns the function that ends the tie.
+   * @internal
+   */
+  adopt(child: ModelChild): () => void {
+    this.#children.add(child);
+    return () => this.#children.delete(child);
+  }
+
+  #context(): GenerationContext {
+    return {
+      native: this.native,
+      config: this.config,
+      tokenizer: this.tokenizer,
+      eosIds: Int32Array.from(this.tokenizer.eosTokenIds),
+      memoryBudget: this.memoryBudget,
+    };
+  }
+
+  #checkSequences(name: string, sequences: unknown, maxLength: number): Int32Array[] {
+    return expectArray(name, sequences).map((sequence, index) => {
+      checkTokens(`${name}[${index}]`, sequence, this.config.vocabSize);
+      if (sequence.length <= maxLength) return sequence;
+      throw new LspError(
+        'PROMPT_TOO_LONG',
+        `Expected at most ${maxLength} tokens, the context of the model, for \`${name}[${index}]\` but received ` +
+          `${sequence.length}.`,
+        { remedy: 'Shorten the sequence.' },
+      );
+    });
+  }
+}
+
+/** Refuses a name that is no parameter of the model. */
+export function checkParameterName(native: NativeModel, name: unknown): asserts name is string {
+  if (typeof name === 'string' && native.parameterNames().includes(name)) return;
+  throw invalid('name', 'the name of a parameter', name, 'See `model.parameterNames()`.');
+}
+
+function requireCpu({ device = 'auto', dtype = 'f32' }: LoadOptions): void {
+  if ((device as string) === 'cuda') {
+    throw new LspError('INVALID_ARGUMENT', "Expected 'auto' or 'cpu' for `device` but received 'cuda'.", {
+      remedy: 'This version computes on the processor only.',
+    });
+  }
+  expectOneOf('device', device, ['auto', 'cpu']);
+  expectOneOf('dtype', dtype, ['f32']);
+}
+
+function defaultThreads(): number {
+  return Math.max(1, Math.min(256, availableParallelism()));
+}
+
+/** Everything that ends a completion: what the configuration names and the tokenizer's own end of sequence. */
+function endOfSequenceIds({ config, tokenizer }: ModelSource): number[] {
+  const { eos } = tokenizer.specialTokens;
+  return [...new Set([...config.eosTokenIds, ...(eos ? [eos.id] : [])])];
+}
+
+function nativeConfig(config: ModelConfig): NativeModelConfig {
+  return {
+    hiddenSize: config.hiddenSize,
+    intermediateSize: config.intermediateSize,
+    numLayers: config.numLayers,
+    numHeads: config.numHeads,
+    numKeyValueHeads: config.numKeyValueHeads,
+    headSize: config.headSize,
+    vocabSize: config.vocabSize,
+    maxPositions: config.maxPositions,
+    rmsNormEps: config.rmsNormEps,
+    ropeTheta: config.ropeTheta,
+    ...(config.ropeScaling && { ropeScaling: { ...config.ropeScaling } }),
+    tiedEmbeddings: config.tiedEmbeddings,
+  };
+}
+
+/** Progress is reported after each portion of about this many bytes. */
+const LOAD_PORTION_BYTES = 32 * 2 ** 20;
+
+async function loadTensors(
+  native: NativeModel,
+  { tensors, path }: ModelSource,
+  signal: AbortSignal | undefined,
+  onProgress: LoadOptions['onProgress'],
+): Promise<void> {
+  const totalBytes = tensors.reduce((sum, { byteLength }) => sum + byteLength, 0);
+  let loadedBytes = 0;
+  for (let start = 0; start < tensors.length;) {
+    let end = start;
+    let bytes = 0;
+    while (end < tensors.length && bytes < LOAD_PORTION_BYTES) bytes += tensors[end++]!.byteLength;
+    const portion = tensors.slice(start, end);
+    await withSignal(signal, (handle) => native.loadTensors(portion, handle));
+    start = end;
+    loadedBytes += bytes;
+    onProgress?.({ loadedBytes, totalBytes });
+  }
+  const [missing] = native.missingTensors();
+  if (missing !== undefined) {
+    throw fromNativeError(new LspError('INVALID_MODEL_FILE', `${path}: tensor \`${missing}\` is missing.`));
+  }
+}

@@ -1,0 +1,246 @@
+/**
+ * Writing a Hugging Face directory that transformers loads: everything goes into a directory beside the target,
+ * reaches the disk, and takes the target's name at the end. A failure leaves the target as it was.
+ */
+import { randomUUID } from 'node:crypto';
+import { type FileHandle, mkdir, open, readdir, readFile, rename, rm } from 'node:fs/promises';
+import { basename, dirname, join, resolve } from 'node:path';
+import { LspError } from '../errors';
+import { ioError } from './formats/model-file';
+import type { SpecialTokens, TokenizerSource } from './formats/model-source';
+import { bookends } from './tokenizer-bookends';
+import type { ModelConfig } from './types';
+
+/** Marks config.json of a directory that this library wrote and may therefore replace. */
+const MARK = 'lsp_format';
+const FORMAT_VERSION = 1;
+
+const WEIGHTS = 'model.safetensors';
+const FILES = [
+  'config.json',
+  'generation_config.json',
+  'tokenizer.json',
+  'tokenizer_config.json',
+  'special_tokens_map.json',
+  WEIGHTS,
+];
+
+export type SavedType = 'f32' | 'f16' | 'bf16';
+
+export interface SaveContent {
+  config: ModelConfig;
+  tokenizer: TokenizerSource;
+  dtype: SavedType;
+  /** Writes the weights to that path, completely. */
+  writeWeights: (path: string) => Promise<void>;
+}
+
+/**
+ * @throws LspError IO_ERROR (full disk, permissions), INVALID_ARGUMENT (the directory holds something else);
+ *   whatever `writeWeights` throws
+ */
+export async function saveHuggingFace(directory: string, content: SaveContent): Promise<void> {
+  const target = resolve(directory);
+  const parent = dirname(target);
+  await io('create', parent, () => mkdir(parent, { recursive: true }));
+  const replaced = await requireReplaceable(target);
+  const temporary = join(parent, `.${basename(target)}.${randomUUID()}.tmp`);
+  try {
+    await io('create', temporary, () => mkdir(temporary));
+    for (const [name, value] of Object.entries(jsonFiles(content))) {
+      await io('write', join(temporary, name), () => writeDurably(join(temporary, name), value));
+    }
+    await content.writeWeights(join(temporary, WEIGHTS));
+    await io('write', temporary, () => syncDirectory(temporary));
+    await moveInto(target, temporary, replaced);
+    await io('write', parent, () => syncDirectory(parent));
+  } catch (error) {
+    await rm(temporary, { recursive: true, force: true }).catch(() => undefined);
+    throw error;
+  }
+}
+
+async function io<T>(action: string, path: string, run: () => Promise<T>): Promise<T> {
+  try {
+    return await run();
+  } catch (error) {
+    throw error instanceof LspError ? error : ioError(path, action, error);
+  }
+}
+
+/** True if there is a directory to replace, false if there is none; throws for anything not written here. */
+async function requireReplaceable(target: string): Promise<boolean> {
+  let names: string[];
+  try {
+    names = await readdir(target);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return false;
+    throw ioError(target, 'write to', error);
+  }
+  if (names.length === 0) return true;
+  const foreign = names.find((name) => !FILES.includes(name));
+  if (foreign === undefined && (await isMarked(join(target, 'config.json')))) return true;
+  throw new LspError(
+    'INVALID_ARGUMENT',
+    `Expected an empty directory or one with a model saved before for \`dir\` but ${target} holds ` +
+      `${foreign === undefined ? 'a model from elsewhere' : foreign}.`,
+    { remedy: 'Save into a new directory.' },
+  );
+}
+
+async function isMarked(path: string): Promise<boolean> {
+  try {
+    return (JSON.parse(await readFile(path, 'utf8')) as Record<string, unknown> | null)?.[MARK] !== undefined;
+  } catch {
+    return false;
+  }
+}
+
+/** rename replaces an empty directory but not a full one: that one steps aside first and comes back on failure. */
+async function moveInto(target: string, temporary: string, replaced: boolean): Promise<void> {
+  if (!replaced) return io('write', target, () => rename(temporary, target));
+  const aside = join(dirname(target), `.${basename(target)}.${randomUUID()}.old`);
+  await io('replace', target, () => rename(target, aside));
+  try {
+    await io('write', target, () => rename(temporary, target));
+  } catch (error) {
+    await rename(aside, target).catch(() => undefined);
+    throw error;
+  }
+  await rm(aside, { recursive: true, force: true }).catch(() => undefined);
+}
+
+async function writeDurably(path: string, value: unknown): Promise<void> {
+  const indent = basename(path) === 'tokenizer.json' ? undefined : 2; // that one is large
+  await withFile(path, 'wx', async (file) => {
+    await file.writeFile(`${JSON.stringify(value, null, indent)}\n`);
+    await file.sync();
+  });
+}
+
+async function syncDirectory(path: string): Promise<void> {
+  await withFile(path, 'r', (file) => file.sync());
+}
+
+async function withFile(
+  path: string,
+  flags: string,
+  use: (file: FileHandle) => Promise<void>,
+): Promise<void> {
+  const file = await open(path, flags);
+  try {
+    await use(file);
+  } finally {
+    await file.close();
+  }
+}
+
+const TORCH_TYPES: Readonly<Record<SavedType, string>> = { f32: 'float32', f16: 'float16', bf16: 'bfloat16' };
+
+/** The JSON files of the directory, by name. */
+function jsonFiles({ config, tokenizer, dtype }: SaveContent): Record<string, unknown> {
+  const names = namedTokens(tokenizer.specialTokens);
+  return {
+    'config.json': configJson(config, dtype),
+    'generation_config.json': {
+      ...specialIds(config),
+      do_sample: true,
+      transformers_version: '4.45.0',
+    },
+    'tokenizer.json': tokenizerJson(tokenizer),
+    'tokenizer_config.json': {
+      ...names,
+      ...(tokenizer.addBos !== undefined && { add_bos_token: tokenizer.addBos }),
+      ...(tokenizer.addEos !== undefined && { add_eos_token: tokenizer.addEos }),
+      ...(tokenizer.chatTemplate !== null && { chat_template: tokenizer.chatTemplate }),
+      clean_up_tokenization_spaces: false,
+      model_max_length: config.maxPositions,
+      tokenizer_class: 'PreTrainedTokenizerFast',
+    },
+    'special_tokens_map.json': names,
+  };
+}
+
+function specialIds({ bosTokenId, eosTokenIds, padTokenId }: ModelConfig): Record<string, unknown> {
+  return {
+    bos_token_id: bosTokenId,
+    eos_token_id: eosTokenIds.length > 1 ? eosTokenIds : (eosTokenIds[0] ?? null),
+    ...(padTokenId !== null && { pad_token_id: padTokenId }),
+  };
+}
+
+function namedTokens({ bos, eos, unk, pad }: SpecialTokens): Record<string, string> {
+  return {
+    ...(bos && { bos_token: bos.text }),
+    ...(eos && { eos_token: eos.text }),
+    ...(unk && { unk_token: unk.text }),
+    ...(pad && { pad_token: pad.text }),
+  };
+}
+
+/** With RoPE in the layouts of transformers 4 and 5 both; each reads its own. */
+function configJson(config: ModelConfig, dtype: SavedType): Record<string, unknown> {
+  const { ropeTheta, ropeScaling } = config;
+  const scaling = ropeScaling && {
+    rope_type: 'llama3',
+    factor: ropeScaling.factor,
+    low_freq_factor: ropeScaling.lowFreqFactor,
+    high_freq_factor: ropeScaling.highFreqFactor,
+    original_max_position_embeddings: ropeScaling.originalMaxPositions,
+  };
+  return {
+    architectures: ['LlamaForCausalLM'],
+    model_type: 'llama',
+    hidden_size: config.hiddenSize,
+    intermediate_size: config.intermediateSize,
+    num_hidden_layers: config.numLayers,
+    num_attention_heads: config.numHeads,
+    num_key_value_heads: config.numKeyValueHeads,
+    head_dim: config.headSize,
+    vocab_size: config.vocabSize,
+    max_position_embeddings: config.maxPositions,
+    rms_norm_eps: config.rmsNormEps,
+    rope_theta: ropeTheta,
+    rope_scaling: scaling ?? null,
+    rope_parameters: { rope_type: 'default', ...scaling, rope_theta: ropeTheta },
+    hidden_act: 'silu',
+    attention_bias: false,
+    attention_dropout: 0,
+    mlp_bias: false,
+    initializer_range: 0.02,
+    tie_word_embeddings: config.tiedEmbeddings,
+    use_cache: true,
+    torch_dtype: TORCH_TYPES[dtype],
+    ...specialIds(config),
+    [MARK]: FORMAT_VERSION,
+  };
+}
+
+/** A specification rebuilt from a GGUF has no post-processor: one that adds BOS and EOS is put in if they are. */
+function tokenizerJson(tokenizer: TokenizerSource): Record<string, unknown> {
+  const { spec, specialTokens } = tokenizer;
+  if ((spec['post_processor'] ?? null) !== null) return spec;
+  const { before, after } = bookends(tokenizer);
+  if (before.length + after.length === 0) return spec;
+  const named = Object.values(specialTokens).filter((token) => token !== null);
+  const textOf = (id: number) => named.find((token) => token.id === id)?.text ?? '';
+  const special = (typeId: number) => (id: number) => ({ SpecialToken: { id: textOf(id), type_id: typeId } });
+  const sequence = (id: string, typeId: number) => [
+    ...before.map(special(typeId)),
+    { Sequence: { id, type_id: typeId } },
+    ...after.map(special(typeId)),
+  ];
+  const entries = [...before, ...after].map((id) => [
+    textOf(id),
+    { id: textOf(id), ids: [id], tokens: [textOf(id)] },
+  ]);
+  return {
+    ...spec,
+    post_processor: {
+      type: 'TemplateProcessing',
+      single: sequence('A', 0),
+      pair: [...sequence('A', 0), ...sequence('B', 1)],
+      special_tokens: Object.fromEntries(entries) as Record<string, unknown>,
+    },
+  };
+}

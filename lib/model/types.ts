@@ -1,0 +1,84 @@
+/** Shared shapes of the model layer: messages, prompts, options and results. */
+
+export interface ChatMessage {
+  role: string;
+  content: string;
+}
+
+/** Text is encoded as is (no template); messages go through the chat template; ids are used as they are. */
+export type Prompt = string | readonly ChatMessage[] | Int32Array;
+
+export type FinishReason = 'eos' | 'stop' | 'length';
+
+export interface GenerateOptions {
+  /** Tokens sampled at most, 1.. (default 256). */
+  maxNewTokens?: number;
+  /** EOS is not sampled before this many tokens (default 0). */
+  minNewTokens?: number;
+  /** 0 is greedy; default 1. */
+  temperature?: number;
+  /** Keep the k likeliest tokens; 0 (default) keeps all. */
+  topK?: number;
+  /** Keep the smallest set of tokens whose mass reaches p, in (0, 1]; default 1. */
+  topP?: number;
+  /** Completions per prompt (default 1). */
+  samples?: number;
+  /** Key of the random streams (default 0). */
+  seed?: number | bigint;
+  /** Random stream of each [prompt][sample]; default: running index. Same seed and stream, same tokens in any batch. */
+  streamIds?: readonly (readonly (number | bigint)[])[];
+  /** Strings that end a completion; the match and what follows are cut from `text`. */
+  stop?: string | readonly string[];
+  signal?: AbortSignal;
+  /** Called after each decoding step with the number of tokens sampled so far and of sequences finished. */
+  onProgress?: (progress: { tokens: number; finished: number; total: number }) => void;
+}
+
+export interface Completion {
+  text: string;
+  /** Sampled tokens, with the EOS that ended them. */
+  tokens: Int32Array;
+  /** log p of each token at temperature 1. */
+  logprobs: Float32Array;
+  /** Entropy in nats of the distribution (temperature 1) at each token. */
+  entropies: Float32Array;
+  finishReason: FinishReason;
+  /** Version of the weights that sampled it; increases by one with every update. */
+  policyVersion: number;
+}
+
+/** Public description of a model. */
+export interface ModelConfig {
+  architecture: string;
+  hiddenSize: number;
+  intermediateSize: number;
+  numLayers: number;
+  numHeads: number;
+  numKeyValueHeads: number;
+  headSize: number;
+  vocabSize: number;
+  maxPositions: number;
+  rmsNormEps: number;
+  ropeTheta: number;
+  ropeScaling?: {
+    factor: number;
+    lowFreqFactor: number;
+    highFreqFactor: number;
+    originalMaxPositions: number;
+  };
+  tiedEmbeddings: boolean;
+  parameterCount: number;
+  bosTokenId: number | null;
+  eosTokenIds: number[];
+  padTokenId: number | null;
+}
+
+/** A prompt and its completions, as the Learner takes them. */
+export interface TrainingGroup {
+  prompt: Int32Array;
+  completions: Int32Array[];
+}
+
+/** [group][completion] → one value per completion token, or a callback that computes it from the log-probabilities. */
+export type LossGradient =
+  readonly (readonly Float32Array[])[] | ((logprobs: Float32Array[], groupIndex: number) => Float32Array[]);
