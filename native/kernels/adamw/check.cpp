@@ -17,7 +17,12 @@ struct Problem {
   std::vector<float> weight, m, v, gradient, gradient2;
 
   Problem(int64_t elements, bool second_part, double steps, float decay, float scale)
-      : count(elements), two_parts(second_part), step(steps), learning_rate(1e-3f), weight_decay(decay), gradient_scale(scale) {
+      : count(elements),
+        two_parts(second_part),
+        step(steps),
+        learning_rate(1e-3f),
+        weight_decay(decay),
+        gradient_scale(scale) {
     weight = random_values(count, 1);
     gradient = random_values(count, 4);
     gradient2 = random_values(count, 5);
@@ -28,14 +33,27 @@ struct Problem {
     for (int64_t i = 0; i < count; i += 7) gradient[i] *= 1e-8f;
   }
   AdamW arguments(float* weight_out, float* moment1, float* moment2) const {
-    return {weight_out, weight.data(), moment1, moment2, gradient.data(), two_parts ? gradient2.data() : nullptr, count,
-            gradient_scale, learning_rate, 0.9f, 0.999f, 1e-8f, weight_decay,
-            static_cast<float>(1 - std::pow(0.9, step)), static_cast<float>(1 - std::pow(0.999, step))};
+    return {weight_out,
+            weight.data(),
+            moment1,
+            moment2,
+            gradient.data(),
+            two_parts ? gradient2.data() : nullptr,
+            count,
+            gradient_scale,
+            learning_rate,
+            0.9f,
+            0.999f,
+            1e-8f,
+            weight_decay,
+            static_cast<float>(1 - std::pow(0.9, step)),
+            static_cast<float>(1 - std::pow(0.999, step))};
   }
 };
 
 Tensors run(const Problem& p, const Kernels& kernels, Exec& exec) {
-  Tensor weight{"weight", {p.count}, std::vector<float>(p.count)}, m{"m", {p.count}, p.m}, v{"v", {p.count}, p.v};
+  Tensor weight{"weight", {p.count}, std::vector<float>(p.count)}, m{"m", {p.count}, p.m},
+      v{"v", {p.count}, p.v};
   kernels.adamw->step(exec, p.arguments(weight.values.data(), m.values.data(), v.values.data()));
   return {weight, m, v};
 }
@@ -59,10 +77,12 @@ void compare(Case& c, const Problem& p, const Tensors& results) {
 
 void check_problem(Checker& checker, const std::string& note, const Problem& p) {
   checker.test(format("count=%d", static_cast<int>(p.count)) + note, [&](Case& c) {
-    const Tensors results = checker.sweep(c, 0, [&](const Kernels& kernels, Exec& exec) { return run(p, kernels, exec); });
+    const Tensors results =
+        checker.sweep(c, 0, [&](const Kernels& kernels, Exec& exec) { return run(p, kernels, exec); });
     compare(c, p, results);
     for (const Kernels* kernels : checker.variants())
-      c.same_bits(run_in_place(p, *kernels, checker.exec(2)), results, std::string(kernels->isa) + ", weights in place");
+      c.same_bits(run_in_place(p, *kernels, checker.exec(2)), results,
+                  std::string(kernels->isa) + ", weights in place");
   });
 }
 
@@ -75,13 +95,15 @@ void check(Checker& checker) {
   checker.test("without gradient, moments and decay weights keep their bits", [&](Case& c) {
     Problem p(100, false, 1, 0.0f, 1.0f);
     p.gradient.assign(100, 0.0f);
-    const Tensors results = checker.sweep(c, 0, [&](const Kernels& kernels, Exec& exec) { return run(p, kernels, exec); });
+    const Tensors results =
+        checker.sweep(c, 0, [&](const Kernels& kernels, Exec& exec) { return run(p, kernels, exec); });
     c.same_bits(find(results, "weight"), {"weight", {100}, p.weight}, "the old weights");
   });
   checker.test("NaN stays in its element", [&](Case& c) {
     Problem p(40, true, 3, 0.1f, 1.0f);
     p.gradient[17] = std::numeric_limits<float>::quiet_NaN();
-    compare(c, p, checker.sweep(c, 0, [&](const Kernels& kernels, Exec& exec) { return run(p, kernels, exec); }));
+    compare(c, p,
+            checker.sweep(c, 0, [&](const Kernels& kernels, Exec& exec) { return run(p, kernels, exec); }));
   });
 }
 

@@ -10,7 +10,8 @@ AdamWResult adamw_step(const AdamW& a) {
     const double second = a.gradient2 != nullptr ? static_cast<double>(a.gradient2[i]) : 0.0;
     const double g = a.gradient_scale * (a.gradient[i] + second);
     const double g_size = std::fabs(a.gradient_scale) * (std::fabs(a.gradient[i]) + std::fabs(second));
-    const double m = beta1 * a.m[i] + (1 - beta1) * g, m_size = beta1 * std::fabs(a.m[i]) + (1 - beta1) * g_size;
+    const double m = beta1 * a.m[i] + (1 - beta1) * g,
+                 m_size = beta1 * std::fabs(a.m[i]) + (1 - beta1) * g_size;
     const double v = beta2 * a.v[i] + (1 - beta2) * g * g;
     const double denominator = std::sqrt(v) / std::sqrt(static_cast<double>(a.bias2)) + a.eps;
     const double step = rate / a.bias1 / denominator;

@@ -56,7 +56,8 @@ Attention attention_forward(const AttentionTree& tree) {
       out.lse.set(token * tree.heads + head, s.lse, std::fabs(s.lse) + 1);
       for (size_t j = 0; j < path.size(); ++j) {
         const float* v = tree.v + (path[j] * tree.kv_heads + head * tree.kv_heads / tree.heads) * d;
-        for (int64_t i = 0; i < d; ++i) out.y.add((token * tree.heads + head) * d + i, s.probability[j] * v[i]);
+        for (int64_t i = 0; i < d; ++i)
+          out.y.add((token * tree.heads + head) * d + i, s.probability[j] * v[i]);
       }
     }
   }

@@ -8,7 +8,8 @@
 namespace lsp {
 namespace reference {
 
-// A forest of tokens: parent[t] < t is the token before t, -1 for a first one. Rows q (T, H D), k and v (T, K D).
+// A forest of tokens: parent[t] < t is the token before t, -1 for a first one. Rows q (T, H D), k and v (T, K
+// D).
 struct AttentionTree {
   int64_t t, heads, kv_heads, head_size;
   const int32_t* parent;
@@ -18,8 +19,8 @@ struct AttentionTree {
 struct Attention {
   Expected y;    // (T, H D)
   Expected lse;  // (T, H)
-  // Largest sum of |q k| / sqrt(D) over queries and keys: the rounding error of a score is relative to it, and the
-  // relative error of a probability is that of its score.
+  // Largest sum of |q k| / sqrt(D) over queries and keys: the rounding error of a score is relative to it,
+  // and the relative error of a probability is that of its score.
   double largest_score;
 };
 Attention attention_forward(const AttentionTree& tree);

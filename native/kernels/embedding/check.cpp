@@ -28,14 +28,16 @@ Tensors run(const Problem& p, const Kernels& kernels, Exec& exec, int64_t cut) {
   kernels.embedding->forward(exec, {y.values.data(), table.data(), p.ids.data(), p.t, p.c});
   std::vector<float> dtable = to_panels(p.dtable, p.v, p.c);
   kernels.embedding->backward(exec, {dtable.data(), p.dy.data(), p.ids.data(), cut, p.c});
-  kernels.embedding->backward(exec, {dtable.data(), p.dy.data() + cut * p.c, p.ids.data() + cut, p.t - cut, p.c});
+  kernels.embedding->backward(exec,
+                              {dtable.data(), p.dy.data() + cut * p.c, p.ids.data() + cut, p.t - cut, p.c});
   if (!padding_is_zero(dtable, p.v, p.c)) throw Error("INTERNAL", "dtable: a padded column is not zero");
   return {y, {"dtable", {p.v, p.c}, from_panels(dtable, p.v, p.c)}};
 }
 
 void check_problem(Checker& checker, const Problem& p) {
   checker.test(shape_text({{"T", p.t}, {"C", p.c}, {"V", p.v}}), [&](Case& c) {
-    const Tensors results = checker.sweep(c, 0, [&](const Kernels& kernels, Exec& exec) { return run(p, kernels, exec, 0); });
+    const Tensors results =
+        checker.sweep(c, 0, [&](const Kernels& kernels, Exec& exec) { return run(p, kernels, exec, 0); });
     Tensor y{"y", {p.t, p.c}, std::vector<float>(p.t * p.c)}, dtable{"dtable", {p.v, p.c}, p.dtable};
     reference::embedding_forward(y.values.data(), p.table.data(), p.ids.data(), p.t, p.c);
     reference::embedding_backward(dtable.values.data(), p.dy.data(), p.ids.data(), p.t, p.c);

@@ -1,4 +1,5 @@
-// The oracle of embedding. Both directions are exact in float: a copy, and additions in the order of the tokens.
+// The oracle of embedding. Both directions are exact in float: a copy, and additions in the order of the
+// tokens.
 #pragma once
 
 #include <cstdint>

@@ -11,7 +11,8 @@ namespace lsp {
 namespace check {
 namespace {
 
-const float kGap = std::numeric_limits<float>::quiet_NaN();  // in the gaps between rows: must be neither read nor written
+const float kGap =
+    std::numeric_limits<float>::quiet_NaN();  // in the gaps between rows: must be neither read nor written
 
 // A few weights that share their input, with rows further apart than they are long.
 struct Problem {
@@ -39,7 +40,8 @@ struct Problem {
   }
   double work() const {
     double sum = 0;
-    for (const int64_t part : n) sum += 4.0 * static_cast<double>(t) * static_cast<double>(k) * static_cast<double>(part);
+    for (const int64_t part : n)
+      sum += 4.0 * static_cast<double>(t) * static_cast<double>(k) * static_cast<double>(part);
     return sum;
   }
 };
@@ -51,12 +53,14 @@ std::vector<float> spread(const std::vector<float>& matrix, int64_t t, int64_t w
   return out;
 }
 
-Tensor gather(const std::string& name, const std::vector<float>& spread_out, int64_t t, int64_t width, int64_t gap) {
+Tensor gather(const std::string& name, const std::vector<float>& spread_out, int64_t t, int64_t width,
+              int64_t gap) {
   Tensor out{name, {t, width}, std::vector<float>(t * width)};
   for (int64_t row = 0; row < t; ++row) {
     std::copy_n(spread_out.begin() + row * (width + gap), width, out.values.begin() + row * width);
     for (int64_t i = width; i < width + gap; ++i)
-      if (!std::isnan(spread_out[row * (width + gap) + i])) throw Error("INTERNAL", name + ": wrote between rows");
+      if (!std::isnan(spread_out[row * (width + gap) + i]))
+        throw Error("INTERNAL", name + ": wrote between rows");
   }
   return out;
 }
@@ -75,14 +79,16 @@ Tensors run(const Problem& p, const Kernels& kernels, Exec& exec, int64_t first,
     y[i].assign(count * (p.n[i] + p.gap), kGap);
     parts[i] = {weights[i].data(), p.n[i], y[i].data(), p.n[i] + p.gap};
   }
-  kernels.linear->forward(exec, {parts.data(), static_cast<int>(parts.size()), x.data(), p.k + p.gap, count, p.k});
-  for (size_t i = 0; i < p.n.size(); ++i) results.push_back(gather(format("y%zu", i), y[i], count, p.n[i], p.gap));
+  kernels.linear->forward(exec,
+                          {parts.data(), static_cast<int>(parts.size()), x.data(), p.k + p.gap, count, p.k});
+  for (size_t i = 0; i < p.n.size(); ++i)
+    results.push_back(gather(format("y%zu", i), y[i], count, p.n[i], p.gap));
 
   for (const bool accumulate : {false, true}) {
     std::vector<float> dx = spread(part_of(p.dx, p.k), count, p.k, p.gap);
     const std::vector<float> dy = spread(part_of(p.dy[0], p.n[0]), count, p.n[0], p.gap);
-    kernels.linear->backward_input(exec, {dx.data(), dy.data(), weights[0].data(), p.k + p.gap, p.n[0] + p.gap, count, p.k,
-                                          p.n[0], accumulate});
+    kernels.linear->backward_input(exec, {dx.data(), dy.data(), weights[0].data(), p.k + p.gap,
+                                          p.n[0] + p.gap, count, p.k, p.n[0], accumulate});
     results.push_back(gather(accumulate ? "dx added" : "dx", dx, count, p.k, p.gap));
   }
 
@@ -93,10 +99,12 @@ Tensors run(const Problem& p, const Kernels& kernels, Exec& exec, int64_t first,
     for (int c = 0; c < 2; ++c) {
       const int64_t from = cuts[c], length = cuts[c + 1] - from;
       if (length == 0) continue;
-      kernels.linear->backward_weight(exec, {dweight.data(), dy.data() + from * (p.n[i] + p.gap), x.data() + from * (p.k + p.gap),
-                                             p.n[i] + p.gap, p.k + p.gap, length, p.k, p.n[i]});
+      kernels.linear->backward_weight(
+          exec, {dweight.data(), dy.data() + from * (p.n[i] + p.gap), x.data() + from * (p.k + p.gap),
+                 p.n[i] + p.gap, p.k + p.gap, length, p.k, p.n[i]});
     }
-    if (!p.has_nan && !padding_is_zero(dweight, p.n[i], p.k)) throw Error("INTERNAL", "dW: a padded column is not zero");
+    if (!p.has_nan && !padding_is_zero(dweight, p.n[i], p.k))
+      throw Error("INTERNAL", "dW: a padded column is not zero");
     results.push_back({format("dW%zu", i), {p.n[i], p.k}, from_panels(dweight, p.n[i], p.k)});
   }
   return results;
@@ -105,16 +113,18 @@ Tensors run(const Problem& p, const Kernels& kernels, Exec& exec, int64_t first,
 // Tolerances: chains of K, N and T terms.
 void compare(Case& c, const Problem& p, const Tensors& results) {
   for (size_t i = 0; i < p.n.size(); ++i) {
-    c.close(find(results, format("y%zu", i)), reference::linear_forward(p.x.data(), p.weight[i].data(), p.t, p.k, p.n[i]),
-            chain(p.k));
-    c.close(find(results, format("dW%zu", i)),
-            reference::linear_backward_weight(p.dy[i].data(), p.x.data(), p.dweight[i].data(), p.t, p.k, p.n[i]),
-            chain(p.t));
+    c.close(find(results, format("y%zu", i)),
+            reference::linear_forward(p.x.data(), p.weight[i].data(), p.t, p.k, p.n[i]), chain(p.k));
+    c.close(
+        find(results, format("dW%zu", i)),
+        reference::linear_backward_weight(p.dy[i].data(), p.x.data(), p.dweight[i].data(), p.t, p.k, p.n[i]),
+        chain(p.t));
   }
   const float *dy = p.dy[0].data(), *weight = p.weight[0].data();
-  c.close(find(results, "dx"), reference::linear_backward_input(dy, weight, nullptr, p.t, p.k, p.n[0]), chain(p.n[0]));
-  c.close(find(results, "dx added"), reference::linear_backward_input(dy, weight, p.dx.data(), p.t, p.k, p.n[0]),
+  c.close(find(results, "dx"), reference::linear_backward_input(dy, weight, nullptr, p.t, p.k, p.n[0]),
           chain(p.n[0]));
+  c.close(find(results, "dx added"),
+          reference::linear_backward_input(dy, weight, p.dx.data(), p.t, p.k, p.n[0]), chain(p.n[0]));
 }
 
 // The contract names the chain of every element, so the bits themselves can be foretold.
@@ -122,22 +132,27 @@ void compare_chain(Case& c, const Problem& p, const Tensors& results) {
   Tensor y{"y0", {p.t, p.n[0]}, std::vector<float>(p.t * p.n[0])};
   reference::linear_forward_chain(y.values.data(), p.x.data(), p.weight[0].data(), p.t, p.k, p.n[0]);
   Tensor dx{"dx", {p.t, p.k}, std::vector<float>(p.t * p.k)};
-  reference::linear_backward_input_chain(dx.values.data(), p.dy[0].data(), p.weight[0].data(), p.t, p.k, p.n[0]);
+  reference::linear_backward_input_chain(dx.values.data(), p.dy[0].data(), p.weight[0].data(), p.t, p.k,
+                                         p.n[0]);
   Tensor added{"dx added", {p.t, p.k}, p.dx};
-  reference::linear_backward_input_chain(added.values.data(), p.dy[0].data(), p.weight[0].data(), p.t, p.k, p.n[0]);
+  reference::linear_backward_input_chain(added.values.data(), p.dy[0].data(), p.weight[0].data(), p.t, p.k,
+                                         p.n[0]);
   Tensor dweight{"dW0", {p.n[0], p.k}, p.dweight[0]};
-  reference::linear_backward_weight_chain(dweight.values.data(), p.dy[0].data(), p.x.data(), p.t, p.k, p.n[0]);
+  reference::linear_backward_weight_chain(dweight.values.data(), p.dy[0].data(), p.x.data(), p.t, p.k,
+                                          p.n[0]);
   for (const Tensor* want : {&y, &dx, &added, &dweight})
     c.same_bits(find(results, want->name), *want, "the chain of the contract");
 }
 
-// Rows keep their bits in any batch, and the gradient of the weight keeps its bits wherever the tokens are cut.
+// Rows keep their bits in any batch, and the gradient of the weight keeps its bits wherever the tokens are
+// cut.
 void compare_batches(Case& c, const Problem& p, const Tensors& whole, const Kernels& kernels, Exec& exec) {
   for (const int64_t first : {int64_t{0}, p.t / 2, p.t - 1}) {
     for (const int64_t count : {int64_t{1}, p.t / 3, p.t - first}) {
       if (count == 0 || first + count > p.t) continue;
       Tensors part = run(p, kernels, exec, first, count, 0);
-      const std::string context = format("%s, %d rows from %d on alone", kernels.isa, static_cast<int>(count), static_cast<int>(first));
+      const std::string context = format("%s, %d rows from %d on alone", kernels.isa, static_cast<int>(count),
+                                         static_cast<int>(first));
       for (const Tensor& tensor : part)
         if (tensor.name[1] != 'W') c.same_bits(tensor, rows(find(whole, tensor.name), first, count), context);
     }
@@ -146,14 +161,16 @@ void compare_batches(Case& c, const Problem& p, const Tensors& whole, const Kern
     const Tensors part = run(p, kernels, exec, 0, p.t, cut);
     for (size_t i = 0; i < p.n.size(); ++i) {
       const std::string name = format("dW%zu", i);
-      c.same_bits(find(part, name), find(whole, name), format("%s, cut after row %d", kernels.isa, static_cast<int>(cut)));
+      c.same_bits(find(part, name), find(whole, name),
+                  format("%s, cut after row %d", kernels.isa, static_cast<int>(cut)));
     }
   }
 }
 
 void check_problem(Checker& checker, const Problem& p) {
   checker.test(p.name(), [&](Case& c) {
-    const Tensors results = checker.sweep(c, p.work(), [&](const Kernels& kernels, Exec& exec) { return run(p, kernels, exec, 0, p.t, 0); });
+    const Tensors results = checker.sweep(
+        c, p.work(), [&](const Kernels& kernels, Exec& exec) { return run(p, kernels, exec, 0, p.t, 0); });
     compare(c, p, results);
     compare_chain(c, p, results);
     for (const Kernels* kernels : checker.variants())
@@ -169,7 +186,9 @@ void check_nan(Checker& checker) {
     p.has_nan = true;
     p.x[4 * p.k + 39] = nan;
     p.weight[0][33 * p.k] = nan;
-    compare(c, p, checker.sweep(c, p.work(), [&](const Kernels& kernels, Exec& exec) { return run(p, kernels, exec, 0, p.t, 0); }));
+    compare(c, p, checker.sweep(c, p.work(), [&](const Kernels& kernels, Exec& exec) {
+      return run(p, kernels, exec, 0, p.t, 0);
+    }));
   });
 }
 
@@ -182,13 +201,13 @@ void check(Checker& checker) {
   check_problem(checker, Problem(7, 16, {32, 16, 17}, 0));
   check_problem(checker, Problem(13, 33, {65, 1}, 2));
   check_problem(checker, Problem(29, 100, {47}, 0));
-  check_problem(checker, Problem(150, 31, {70}, 5));          // more than one block of rows
-  check_problem(checker, Problem(5, 1601, {40}, 0));          // more than one block of depth
+  check_problem(checker, Problem(150, 31, {70}, 5));  // more than one block of rows
+  check_problem(checker, Problem(5, 1601, {40}, 0));  // more than one block of depth
   check_problem(checker, Problem(3, 40, {1601}, 0));
   check_problem(checker, Problem(1, 576, {576, 192, 192}, 0));  // SmolLM2-135M: q, k and v
   check_problem(checker, Problem(17, 576, {576, 192, 192}, 0));
-  check_problem(checker, Problem(32, 576, {1536, 1536}, 0));    // gate and up
-  check_problem(checker, Problem(8, 1536, {576}, 0));           // down
+  check_problem(checker, Problem(32, 576, {1536, 1536}, 0));      // gate and up
+  check_problem(checker, Problem(8, 1536, {576}, 0));             // down
   check_problem(checker, Problem(3, 2048, {2048, 512, 512}, 0));  // Llama-3.2-1B: q, k and v
   check_nan(checker);
 }

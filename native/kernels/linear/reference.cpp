@@ -12,7 +12,8 @@ Expected linear_forward(const float* x, const float* w, int64_t t, int64_t k, in
   return y;
 }
 
-Expected linear_backward_input(const float* dy, const float* w, const float* start, int64_t t, int64_t k, int64_t n) {
+Expected linear_backward_input(const float* dy, const float* w, const float* start, int64_t t, int64_t k,
+                               int64_t n) {
   Expected dx(t * k);
   for (int64_t row = 0; row < t; ++row)
     for (int64_t i = 0; i < k; ++i) {
@@ -23,7 +24,8 @@ Expected linear_backward_input(const float* dy, const float* w, const float* sta
   return dx;
 }
 
-Expected linear_backward_weight(const float* dy, const float* x, const float* start, int64_t t, int64_t k, int64_t n) {
+Expected linear_backward_weight(const float* dy, const float* x, const float* start, int64_t t, int64_t k,
+                                int64_t n) {
   Expected dw(n * k);
   for (int64_t column = 0; column < n; ++column)
     for (int64_t i = 0; i < k; ++i) {
@@ -43,16 +45,19 @@ void linear_forward_chain(float* y, const float* x, const float* w, int64_t t, i
     }
 }
 
-void linear_backward_input_chain(float* dx, const float* dy, const float* w, int64_t t, int64_t k, int64_t n) {
+void linear_backward_input_chain(float* dx, const float* dy, const float* w, int64_t t, int64_t k,
+                                 int64_t n) {
   for (int64_t row = 0; row < t; ++row)
     for (int64_t i = 0; i < k; ++i) {
       float sum = dx[row * k + i];
-      for (int64_t column = 0; column < n; ++column) sum = std::fma(dy[row * n + column], w[column * k + i], sum);
+      for (int64_t column = 0; column < n; ++column)
+        sum = std::fma(dy[row * n + column], w[column * k + i], sum);
       dx[row * k + i] = sum;
     }
 }
 
-void linear_backward_weight_chain(float* dw, const float* dy, const float* x, int64_t t, int64_t k, int64_t n) {
+void linear_backward_weight_chain(float* dw, const float* dy, const float* x, int64_t t, int64_t k,
+                                  int64_t n) {
   for (int64_t column = 0; column < n; ++column)
     for (int64_t i = 0; i < k; ++i) {
       float sum = dw[column * k + i];

@@ -14,7 +14,8 @@ struct Problem {
   float eps;
   std::vector<float> residual, delta, weight, dy, dresidual, dweight;
 
-  Problem(int64_t tokens, int64_t hidden, float epsilon, double scale = 1) : t(tokens), c(hidden), eps(epsilon) {
+  Problem(int64_t tokens, int64_t hidden, float epsilon, double scale = 1)
+      : t(tokens), c(hidden), eps(epsilon) {
     residual = random_values(t * c, 1, scale);
     delta = random_values(t * c, 2, scale);
     weight = random_values(c, 3, 2);
@@ -37,28 +38,31 @@ Tensors run(const Problem& p, const Kernels& kernels, Exec& exec, int64_t first,
 
   Tensor fused{"y of residual + delta", {count, p.c}, std::vector<float>(floats)};
   Tensor sum{"residual + delta", {count, p.c}, std::vector<float>(floats)};
-  kernels.rmsnorm->forward(exec, {fused.values.data(), nullptr, sum.values.data(), residual.data(), delta.data(),
-                                  p.weight.data(), count, p.c, p.eps});
+  kernels.rmsnorm->forward(exec, {fused.values.data(), nullptr, sum.values.data(), residual.data(),
+                                  delta.data(), p.weight.data(), count, p.c, p.eps});
   // The residual may be overwritten in place.
   Tensor in_place{"residual in place", {count, p.c}, residual};
   std::vector<float> again(floats);
-  kernels.rmsnorm->forward(exec, {again.data(), nullptr, in_place.values.data(), in_place.values.data(), delta.data(),
-                                  p.weight.data(), count, p.c, p.eps});
+  kernels.rmsnorm->forward(exec, {again.data(), nullptr, in_place.values.data(), in_place.values.data(),
+                                  delta.data(), p.weight.data(), count, p.c, p.eps});
 
   Tensor dresidual{"dresidual", {count, p.c}, part(p.dresidual)}, dweight{"dweight", {p.c}, p.dweight};
   const int64_t cuts[3] = {0, cut, count};
   for (int i = 0; i < 2; ++i) {
     const int64_t from = cuts[i], length = cuts[i + 1] - from;
     if (length == 0) continue;
-    kernels.rmsnorm->backward(exec, {dresidual.values.data() + from * p.c, dweight.values.data(), dy.data() + from * p.c,
-                                     residual.data() + from * p.c, rstd.values.data() + from, p.weight.data(), length, p.c});
+    kernels.rmsnorm->backward(
+        exec, {dresidual.values.data() + from * p.c, dweight.values.data(), dy.data() + from * p.c,
+               residual.data() + from * p.c, rstd.values.data() + from, p.weight.data(), length, p.c});
   }
   return {y, rstd, fused, sum, in_place, {"y in place", {count, p.c}, again}, dresidual, dweight};
 }
 
-// Tolerances: a sum over 16 lanes of C / 16 terms each, whose relative error the root halves; sums over T for dweight.
+// Tolerances: a sum over 16 lanes of C / 16 terms each, whose relative error the root halves; sums over T for
+// dweight.
 void compare(Case& c, const Problem& p, const Tensors& results) {
-  const reference::RmsNorm plain = reference::rmsnorm_forward(p.residual.data(), nullptr, p.weight.data(), p.t, p.c, p.eps);
+  const reference::RmsNorm plain =
+      reference::rmsnorm_forward(p.residual.data(), nullptr, p.weight.data(), p.t, p.c, p.eps);
   const double lanes = chain(static_cast<double>(p.c) / 16 + 4);
   c.close(find(results, "y"), plain.y, lanes);
   c.close(find(results, "rstd"), plain.rstd, lanes);
@@ -66,11 +70,12 @@ void compare(Case& c, const Problem& p, const Tensors& results) {
       reference::rmsnorm_forward(p.residual.data(), p.delta.data(), p.weight.data(), p.t, p.c, p.eps);
   c.close(find(results, "y of residual + delta"), fused.y, lanes);
   c.close(find(results, "residual + delta"), fused.residual, 1);
-  c.same_bits({"", {}, find(results, "residual in place").values}, {"", {}, find(results, "residual + delta").values}, "in place");
-  c.same_bits({"", {}, find(results, "y in place").values}, {"", {}, find(results, "y of residual + delta").values}, "in place");
-  const reference::RmsNormGradients gradients =
-      reference::rmsnorm_backward(p.dy.data(), p.residual.data(), p.weight.data(), p.dresidual.data(), p.dweight.data(),
-                                  p.t, p.c, p.eps);
+  c.same_bits({"", {}, find(results, "residual in place").values},
+              {"", {}, find(results, "residual + delta").values}, "in place");
+  c.same_bits({"", {}, find(results, "y in place").values},
+              {"", {}, find(results, "y of residual + delta").values}, "in place");
+  const reference::RmsNormGradients gradients = reference::rmsnorm_backward(
+      p.dy.data(), p.residual.data(), p.weight.data(), p.dresidual.data(), p.dweight.data(), p.t, p.c, p.eps);
   c.close(find(results, "dresidual"), gradients.dresidual, 3 * lanes);  // rstd enters cubed
   c.close(find(results, "dweight"), gradients.dweight, chain(static_cast<double>(p.t)) + lanes);
 }
@@ -81,7 +86,8 @@ void compare_batches(Case& c, const Problem& p, const Tensors& whole, const Kern
     for (const Tensor& tensor : run(p, kernels, exec, first, count, 0)) {
       if (tensor.name == "dweight") continue;
       c.same_bits(tensor, rows(find(whole, tensor.name), first, count),
-                  format("%s, %d rows from %d on alone", kernels.isa, static_cast<int>(count), static_cast<int>(first)));
+                  format("%s, %d rows from %d on alone", kernels.isa, static_cast<int>(count),
+                         static_cast<int>(first)));
     }
   }
   for (const int64_t cut : {int64_t{1}, p.t / 2}) {
@@ -95,7 +101,8 @@ void check_problem(Checker& checker, const Problem& p, const std::string& note =
     const Tensors results = checker.sweep(
         c, 0, [&](const Kernels& kernels, Exec& exec) { return run(p, kernels, exec, 0, p.t, 0); });
     compare(c, p, results);
-    for (const Kernels* kernels : checker.variants()) compare_batches(c, p, results, *kernels, checker.exec(2));
+    for (const Kernels* kernels : checker.variants())
+      compare_batches(c, p, results, *kernels, checker.exec(2));
   });
 }
 
@@ -112,7 +119,9 @@ void check(Checker& checker) {
   checker.test("NaN stays in its row", [&](Case& c) {
     Problem p(9, 70, 1e-5f);
     p.residual[4 * p.c + 69] = std::numeric_limits<float>::quiet_NaN();
-    compare(c, p, checker.sweep(c, 0, [&](const Kernels& kernels, Exec& exec) { return run(p, kernels, exec, 0, p.t, 0); }));
+    compare(c, p, checker.sweep(c, 0, [&](const Kernels& kernels, Exec& exec) {
+      return run(p, kernels, exec, 0, p.t, 0);
+    }));
   });
 }
 

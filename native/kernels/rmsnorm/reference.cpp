@@ -3,7 +3,8 @@
 namespace lsp {
 namespace reference {
 
-RmsNorm rmsnorm_forward(const float* residual, const float* delta, const float* weight, int64_t t, int64_t c, double eps) {
+RmsNorm rmsnorm_forward(const float* residual, const float* delta, const float* weight, int64_t t, int64_t c,
+                        double eps) {
   RmsNorm out{Expected(t * c), Expected(t), Expected(t * c)};
   for (int64_t row = 0; row < t; ++row) {
     double squares = 0;
@@ -17,7 +18,8 @@ RmsNorm rmsnorm_forward(const float* residual, const float* delta, const float* 
     out.rstd.set(row, rstd);
     for (int64_t i = 0; i < c; ++i) {
       const int64_t at = row * c + i;
-      out.y.set(at, weight[i] * out.residual.value[at] * rstd, std::fabs(weight[i]) * out.residual.magnitude[at] * rstd);
+      out.y.set(at, weight[i] * out.residual.value[at] * rstd,
+                std::fabs(weight[i]) * out.residual.magnitude[at] * rstd);
     }
   }
   return out;
@@ -25,8 +27,9 @@ RmsNorm rmsnorm_forward(const float* residual, const float* delta, const float* 
 
 // y_i = w_i x_i r with r = (mean x^2 + eps)^(-1/2), so dr/dx_j = -r^3 x_j / C and
 // dL/dx_j = r w_j dy_j - r^3 x_j / C * sum_i dy_i w_i x_i.
-RmsNormGradients rmsnorm_backward(const float* dy, const float* residual, const float* weight, const float* dresidual,
-                                  const float* dweight, int64_t t, int64_t c, double eps) {
+RmsNormGradients rmsnorm_backward(const float* dy, const float* residual, const float* weight,
+                                  const float* dresidual, const float* dweight, int64_t t, int64_t c,
+                                  double eps) {
   RmsNormGradients out{Expected(t * c), Expected(c)};
   const RmsNorm forward = rmsnorm_forward(residual, nullptr, weight, t, c, eps);
   for (int64_t i = 0; i < c; ++i) out.dweight.add(i, dweight[i]);

@@ -15,8 +15,8 @@ constexpr int64_t kPositions = 300;
 constexpr int64_t kLayers = 2;
 const float kUntouched = std::numeric_limits<float>::infinity();
 
-// Token i goes to slot (7 i) mod 32 of block i / 5; every third token is copied to a block of its own, every eleventh
-// is written nowhere.
+// Token i goes to slot (7 i) mod 32 of block i / 5; every third token is copied to a block of its own, every
+// eleventh is written nowhere.
 struct Place {
   int64_t token, block, slot;
 };
@@ -28,7 +28,8 @@ struct Problem {
   std::vector<Place> places;
   int64_t block_count = 0;
 
-  Problem(int64_t tokens, int64_t h, int64_t kv, int64_t d) : t(tokens), heads(h), kv_heads(kv), head_size(d) {
+  Problem(int64_t tokens, int64_t h, int64_t kv, int64_t d)
+      : t(tokens), heads(h), kv_heads(kv), head_size(d) {
     q = random_values(t * heads * d, 1);
     k = random_values(t * kv_heads * d, 2);
     v = random_values(t * kv_heads * d, 3);
@@ -73,16 +74,17 @@ Tensors run(const Problem& p, const Kernels& kernels, Exec& exec) {
   std::vector<std::vector<float>> blocks(p.block_count, std::vector<float>(kLayers * layer, kUntouched));
   std::vector<KvSlotWrite> writes;
   for (const Place& place : p.places)
-    writes.push_back({blocks[place.block].data(), static_cast<int32_t>(place.token), static_cast<int32_t>(place.slot)});
+    writes.push_back(
+        {blocks[place.block].data(), static_cast<int32_t>(place.token), static_cast<int32_t>(place.slot)});
   Tensor q{"q", {p.t, p.heads * p.head_size}, p.q};
-  kernels.rope->forward(exec, {q.values.data(), p.k.data(), p.v.data(), p.cosine.data(), p.sine.data(), p.positions.data(),
-                               writes.data(), static_cast<int64_t>(writes.size()), layer, p.t, p.heads, p.kv_heads,
-                               p.head_size});
+  kernels.rope->forward(exec, {q.values.data(), p.k.data(), p.v.data(), p.cosine.data(), p.sine.data(),
+                               p.positions.data(), writes.data(), static_cast<int64_t>(writes.size()), layer,
+                               p.t, p.heads, p.kv_heads, p.head_size});
   Tensor keys{"k", {}, {}}, values{"v", {}, {}};
   read_blocks(p, &blocks, &keys, &values);
   Tensor dq{"dq", {p.t, p.heads * p.head_size}, p.q}, dk{"dk", {p.t, p.kv_heads * p.head_size}, p.k};
-  kernels.rope->backward(exec, {dq.values.data(), dk.values.data(), p.cosine.data(), p.sine.data(), p.positions.data(), p.t,
-                                p.heads, p.kv_heads, p.head_size});
+  kernels.rope->backward(exec, {dq.values.data(), dk.values.data(), p.cosine.data(), p.sine.data(),
+                                p.positions.data(), p.t, p.heads, p.kv_heads, p.head_size});
   return {q, keys, values, dq, dk};
 }
 
@@ -100,7 +102,8 @@ Expected at_places(const Problem& p, const Expected& all) {
 
 void compare(Case& c, const Problem& p, const Tensors& results) {
   const auto turned = [&](const std::vector<float>& rows_of, int64_t heads, double sign) {
-    return reference::rope(rows_of.data(), p.cosine.data(), p.sine.data(), p.positions.data(), p.t, heads, p.head_size, sign);
+    return reference::rope(rows_of.data(), p.cosine.data(), p.sine.data(), p.positions.data(), p.t, heads,
+                           p.head_size, sign);
   };
   // Two products and a sum: three roundings at most.
   c.close(find(results, "q"), turned(p.q, p.heads, 1), 3);
@@ -114,16 +117,19 @@ void compare(Case& c, const Problem& p, const Tensors& results) {
 
 void check_problem(Checker& checker, const Problem& p) {
   checker.test(shape_text({{"T", p.t}, {"H", p.heads}, {"K", p.kv_heads}, {"D", p.head_size}}), [&](Case& c) {
-    compare(c, p, checker.sweep(c, 0, [&](const Kernels& kernels, Exec& exec) { return run(p, kernels, exec); }));
+    compare(c, p,
+            checker.sweep(c, 0, [&](const Kernels& kernels, Exec& exec) { return run(p, kernels, exec); }));
   });
 }
 
-void check_frequencies(Checker& checker, const char* name, int64_t head_size, double theta, const RopeScaling& scaling) {
+void check_frequencies(Checker& checker, const char* name, int64_t head_size, double theta,
+                       const RopeScaling& scaling) {
   checker.test(name, [&](Case& c) {
     Tensor frequency{"frequency", {head_size / 2}, std::vector<float>(head_size / 2)};
     rope_frequencies(frequency.values.data(), head_size, theta, scaling);
     Expected expected(head_size / 2);
-    for (int64_t i = 0; i < head_size / 2; ++i) expected.set(i, reference::rope_frequency(i, head_size, theta, scaling));
+    for (int64_t i = 0; i < head_size / 2; ++i)
+      expected.set(i, reference::rope_frequency(i, head_size, theta, scaling));
     c.close(frequency, expected, 1.001);  // correctly rounded, but for values beside a tie
   });
 }

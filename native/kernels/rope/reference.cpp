@@ -24,11 +24,13 @@ Expected rope(const float* rows, const float* cosine, const float* sine, const i
 double rope_frequency(int64_t i, int64_t head_size, double theta, const RopeScaling& scaling) {
   const double plain = std::pow(theta, -2.0 * static_cast<double>(i) / static_cast<double>(head_size));
   if (scaling.factor <= 0) return plain;
-  // How many times the wave fits into the original context: kept when it fits often, divided when it fits rarely.
+  // How many times the wave fits into the original context: kept when it fits often, divided when it fits
+  // rarely.
   const double turns = scaling.original_positions * plain / (2 * std::acos(-1.0));
   if (turns > scaling.high_frequency_factor) return plain;
   if (turns < scaling.low_frequency_factor) return plain / scaling.factor;
-  const double kept = (turns - scaling.low_frequency_factor) / (scaling.high_frequency_factor - scaling.low_frequency_factor);
+  const double kept =
+      (turns - scaling.low_frequency_factor) / (scaling.high_frequency_factor - scaling.low_frequency_factor);
   return kept * plain + (1 - kept) * plain / scaling.factor;
 }
 

@@ -1,5 +1,5 @@
-// swiglu against its oracle and against itself: see swiglu.h. Its gates sweep the whole range of the lanes' exp, so this
-// is also the check of core/simd_math.h.
+// swiglu against its oracle and against itself: see swiglu.h. Its gates sweep the whole range of the lanes'
+// exp, so this is also the check of core/simd_math.h.
 #include <cfloat>
 #include <cmath>
 #include <cstring>
@@ -26,7 +26,8 @@ Tensors run(const Problem& p, const Kernels& kernels, Exec& exec) {
   Tensor y{"y", {n}, std::vector<float>(n)};
   kernels.swiglu->forward(exec, {y.values.data(), p.gate.data(), p.up.data(), n});
   Tensor dgate{"dgate", {n}, std::vector<float>(n)}, dup{"dup", {n}, std::vector<float>(n)};
-  kernels.swiglu->backward(exec, {dgate.values.data(), dup.values.data(), p.dy.data(), p.gate.data(), p.up.data(), n});
+  kernels.swiglu->backward(
+      exec, {dgate.values.data(), dup.values.data(), p.dy.data(), p.gate.data(), p.up.data(), n});
   return {y, dgate, dup};
 }
 
@@ -35,19 +36,23 @@ Tensors run_in_place(const Problem& p, const Kernels& kernels, Exec& exec) {
   const int64_t n = p.count();
   Tensor y{"y", {n}, p.gate}, dgate{"dgate", {n}, p.gate}, dup{"dup", {n}, p.up};
   kernels.swiglu->forward(exec, {y.values.data(), y.values.data(), p.up.data(), n});
-  kernels.swiglu->backward(exec, {dgate.values.data(), dup.values.data(), p.dy.data(), dgate.values.data(), dup.values.data(), n});
+  kernels.swiglu->backward(
+      exec, {dgate.values.data(), dup.values.data(), p.dy.data(), dgate.values.data(), dup.values.data(), n});
   return {y, dgate, dup};
 }
 
-// 16 roundings: exp of the lanes is good to 2 (its own error and the polynomial's), sigmoid adds two operations, the
-// products four at most; argument reduction of exp costs nothing (its head is exact). Below gate = -87 sigmoid is no
-// normal float and may be zero, which is an error of up to a hundred of the smallest normal float.
+// 16 roundings: exp of the lanes is good to 2 (its own error and the polynomial's), sigmoid adds two
+// operations, the products four at most; argument reduction of exp costs nothing (its head is exact). Below
+// gate = -87 sigmoid is no normal float and may be zero, which is an error of up to a hundred of the smallest
+// normal float.
 void compare(Case& c, const Problem& p, const Tensors& results) {
   Expected y = reference::swiglu_forward(p.gate.data(), p.up.data(), p.count());
-  reference::SwigluGradients gradients = reference::swiglu_backward(p.dy.data(), p.gate.data(), p.up.data(), p.count());
+  reference::SwigluGradients gradients =
+      reference::swiglu_backward(p.dy.data(), p.gate.data(), p.up.data(), p.count());
   for (int64_t i = 0; i < p.count(); ++i) {
     if (p.gate[i] >= -87.0f) continue;
-    for (Expected* expected : {&y, &gradients.dgate, &gradients.dup}) expected->magnitude[i] += 100.0 * FLT_MIN * (1 << 24);
+    for (Expected* expected : {&y, &gradients.dgate, &gradients.dup})
+      expected->magnitude[i] += 100.0 * FLT_MIN * (1 << 24);
   }
   c.close(find(results, "y"), y, 16);
   c.close(find(results, "dgate"), gradients.dgate, 16);
@@ -56,10 +61,12 @@ void compare(Case& c, const Problem& p, const Tensors& results) {
 
 void check_problem(Checker& checker, const std::string& name, const Problem& p) {
   checker.test(name, [&](Case& c) {
-    const Tensors results = checker.sweep(c, 0, [&](const Kernels& kernels, Exec& exec) { return run(p, kernels, exec); });
+    const Tensors results =
+        checker.sweep(c, 0, [&](const Kernels& kernels, Exec& exec) { return run(p, kernels, exec); });
     compare(c, p, results);
     for (const Kernels* kernels : checker.variants())
-      c.same_bits(run_in_place(p, *kernels, checker.exec(2)), results, std::string(kernels->isa) + ", in place");
+      c.same_bits(run_in_place(p, *kernels, checker.exec(2)), results,
+                  std::string(kernels->isa) + ", in place");
   });
 }
 
@@ -85,9 +92,11 @@ void check_lanes(Checker& checker) {
 void check_nan(Checker& checker) {
   checker.test("NaN of any payload stays NaN, and alone", [&](Case& c) {
     Problem p = random_problem(40, 3);
-    const uint32_t payloads[] = {0x7fc00000u, 0xffc00000u, 0x7fc00001u, 0x7fc001ffu, 0xffc000ffu, 0x7fffffffu};
+    const uint32_t payloads[] = {0x7fc00000u, 0xffc00000u, 0x7fc00001u,
+                                 0x7fc001ffu, 0xffc000ffu, 0x7fffffffu};
     for (size_t i = 0; i < 6; ++i) std::memcpy(&p.gate[7 * i], &payloads[i], 4);
-    compare(c, p, checker.sweep(c, 0, [&](const Kernels& kernels, Exec& exec) { return run(p, kernels, exec); }));
+    compare(c, p,
+            checker.sweep(c, 0, [&](const Kernels& kernels, Exec& exec) { return run(p, kernels, exec); }));
   });
 }
 
@@ -97,8 +106,8 @@ void check(Checker& checker) {
   // Every region of exp: gates from -90 to 90, and far beyond.
   Problem range;
   for (int i = -900000; i <= 900000; i += 3) range.gate.push_back(static_cast<float>(i) * 1e-4f);
-  for (const float gate : {-3e38f, -1e6f, -120.0f, -88.8f, -88.0f, -87.4f, -87.3f, -87.2f, 0.0f, -0.0f, 1e-30f, 1e-40f,
-                           87.3f, 88.7f, 89.0f, 1e6f, 3e38f})
+  for (const float gate : {-3e38f, -1e6f, -120.0f, -88.8f, -88.0f, -87.4f, -87.3f, -87.2f, 0.0f, -0.0f,
+                           1e-30f, 1e-40f, 87.3f, 88.7f, 89.0f, 1e6f, 3e38f})
     range.gate.push_back(gate);
   range.up = random_values(range.count(), 4);
   range.dy = random_values(range.count(), 5);
