@@ -9,7 +9,7 @@ namespace scalar {
 double log(double x);
 // exp(x) for |x| < 700.
 double exp(double x);
-// sin and cos of x radians, |x| < 1e9, with two-step reduction by pi/2.
+// sin and cos of x radians, |x| < 1e6, with reduction by pi/2 in three steps (exact up to 2^20 quarter turns).
 void sin_cos(double x, double* sine, double* cosine);
 
 }  // namespace scalar

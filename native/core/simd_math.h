@@ -1,8 +1,8 @@
 // exp on sixteen lanes: one sequence of fused multiply-adds for every ISA, so the bits agree.
 //
 // exp(x) = 2^n * exp(r), n = round(x / ln 2), |r| <= ln 2 / 2; exp(r) by its Taylor polynomial to degree 7 (relative
-// error below 2e-8, so the result is within about one unit in the last place). exp(0) is exactly 1. Arguments of
-// -87.3 and less give exactly 0, those above 88.7 are clamped there, NaN stays NaN.
+// error below 2e-8, so the result is within about one unit in the last place). exp(0) is exactly 1. Arguments
+// below -87.3 give exactly 0, those above 88.7 are clamped there, NaN stays NaN.
 #pragma once
 
 #include "core/simd.h"
@@ -28,7 +28,8 @@ LSP_INLINE Vec exp(Vec x) {
   p = fma(p, r, splat(0.5f));
   p = fma(p, r, splat(1.0f));
   p = fma(p, r, splat(1.0f));
-  return where_ge(splat(kExpUnderflow), x, zero(), scale_exponent(p, t));
+  // Where x is NaN, max gives x; the exponent of a NaN must not be touched.
+  return where_ge(x, splat(kExpUnderflow), scale_exponent(p, t), max(zero(), x));
 }
 
 // 1 / (1 + exp(-x)).

@@ -26,8 +26,9 @@ static int32_t greedy(const SamplingRow& row, int64_t v) {
   return static_cast<int32_t>(best);
 }
 
-// Orders floats as unsigned integers.
+// Orders floats as unsigned integers; both zeros alike.
 static uint32_t ordered_bits(float x) {
+  x += 0.0f;
   uint32_t bits;
   __builtin_memcpy(&bits, &x, 4);
   return (bits & 0x80000000u) != 0 ? ~bits : bits | 0x80000000u;
