@@ -7,7 +7,7 @@
  */
 import { expectInteger } from '../../options';
 import { kindOf } from './kinds';
-import type { Constraint, ConstraintOf, InstructionId } from './types';
+import type { Constraint, InstructionId } from './types';
 
 /** Kinds that decide the shape of the whole answer: at most one of them. */
 const LAYOUTS: ReadonlySet<InstructionId> = new Set<InstructionId>([

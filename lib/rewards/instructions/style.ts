@@ -17,7 +17,7 @@ export const lowercase: InstructionKind<'change_case:english_lowercase'> = {
   ],
   format: () => 'lowercase',
   parse: ({ plain }) =>
-    /^(?:(?:all|use|in|only|english|case) ?:? ?)*lower ?case(?: letters| only)*$|^no (?:capitals?|upper ?case|capital letters)$/.test(
+    /^(?:(?:all|use|in|only|english|case)[ :]*)*lower ?case(?: letters| only)*$|^no (?:capitals?|upper ?case|capital letters)$/.test(
       plain,
     )
       ? { id: 'change_case:english_lowercase' }
@@ -36,7 +36,7 @@ export const uppercase: InstructionKind<'change_case:english_capital'> = {
   ],
   format: () => 'uppercase',
   parse: ({ plain }) =>
-    /^(?:(?:all|use|in|only|english|case) ?:? ?)*(?:upper ?case|capitals?|caps|capital letters)(?: letters| only)*$|^no lower ?case(?: letters)?$/.test(
+    /^(?:(?:all|use|in|only|english|case)[ :]*)*(?:upper ?case|capitals?|caps|capital letters)(?: letters| only)*$|^no lower ?case(?: letters)?$/.test(
       plain,
     )
       ? { id: 'change_case:english_capital' }

@@ -87,6 +87,9 @@ function toFailure(id: number, error: unknown): Reply {
 async function main(): Promise<void> {
   const port = parentPort;
   if (!port) return;
+  // What a reward prints must not get into output that a program reads. Done here: the worker's `stdout` option would
+  // keep the process alive as long as an idle worker.
+  process.stdout.write = process.stderr.write.bind(process.stderr);
   const send = (reply: Reply): void => port.postMessage(reply);
   const data = workerData as EntryData;
   let scorer: { score: Scorer; batch: boolean };

@@ -46,15 +46,12 @@ export class RewardThread {
     try {
       this.#worker = new Worker(entry.path, {
         workerData: data,
-        stdout: true,
         ...(execArgv.length > 0 ? { execArgv } : {}),
         ...(options.resourceLimits ? { resourceLimits: options.resourceLimits } : {}),
       });
     } catch (cause) {
       throw new ThreadFailure('died', `a worker that cannot start: ${describe(cause)}`, { cause });
     }
-    // What a reward prints must not get into output that a program reads.
-    this.#worker.stdout.on('data', (chunk: Buffer) => process.stderr.write(chunk));
     this.#worker.on('message', (message: unknown) => this.#receive(message));
     this.#worker.on('error', (error) => {
       this.#die(new ThreadFailure('died', `a crash of its worker: ${describe(error)}`, { cause: error }));
