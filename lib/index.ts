@@ -2,15 +2,49 @@
  * Public exports, and nothing else: what is not named here may change without notice.
  */
 
-export { LspError } from './errors';
-export type { LspErrorCode, LspErrorOptions } from './errors';
-export type {
-  ChatMessage,
-  Completion,
-  FinishReason,
-  GenerateOptions,
-  LossGradient,
-  ModelConfig,
-  Prompt,
-  TrainingGroup,
-} from './model/types';
+export { LspError, type LspErrorCode, type LspErrorOptions } from './errors';
+
+// Models
+export {
+  LanguageModel,
+  type LoadOptions,
+  type LoadProgress,
+  type LogprobOptions,
+  type SaveOptions,
+} from './model/language-model';
+export {
+  Tokenizer,
+  type ChatOptions,
+  type DecodeOptions,
+  type EncodeOptions,
+  type TokenizerOptions,
+} from './model/tokenizer';
+export type * from './model/types';
+
+// Learning
+export { Learner, type AccumulateOptions, type LearnerOptions } from './learn/learner';
+export * from './learn/losses';
+export { constant, cosine, linear, warmUp, type DecayOptions, type Schedule } from './learn/schedules';
+
+// Self-play and GRPO
+export * from './lsp';
+export * from './grpo';
+
+// Rewards
+export { FunctionReward, type FunctionRewardOptions, type ScoreFunction } from './rewards/function-reward';
+export { MajorityVote, type MajorityVoteOptions } from './rewards/majority-vote';
+export {
+  RewardError,
+  weightedSum,
+  type Awaitable,
+  type Reward,
+  type RewardContext,
+  type Sample,
+  type WeightedReward,
+} from './rewards/reward';
+export { VerifiableInstructions, type VerifiableInstructionsOptions } from './rewards/verifiable-instructions';
+export { WorkerReward, type WorkerRewardOptions } from './rewards/worker-reward';
+
+// Kernels
+export { kernels } from './native/kernels';
+export type { NativeKernels } from './native/addon';
