@@ -6,6 +6,7 @@
  */
 import { totalmem } from 'node:os';
 import { LspError } from '../errors';
+import { cacheBytesPerToken, weightBytes } from '../model/memory';
 import type { ModelConfig } from '../model/types';
 
 const FLOAT_BYTES = 4;
@@ -15,8 +16,8 @@ const PROCESS_BYTES = 200 * 2 ** 20;
 export interface MemoryWorkload {
   /** Tokens in the key-value cache when it is largest; a shared prefix counts once. */
   cachedTokens: number;
-  /** Bytes of activations a micro-batch may hold. */
-  activationBudgetBytes: number;
+  /** Bytes that the activations of a micro-batch, or the key-value cache, may take. */
+  memoryBudget: number;
   /** Whether a frozen reference is kept (a KL term, or a judge). */
   reference: boolean;
 }
@@ -33,17 +34,16 @@ export interface MemoryEstimate {
 }
 
 export function estimateTrainingMemory(config: ModelConfig, workload: MemoryWorkload): MemoryEstimate {
-  const weights = config.parameterCount * FLOAT_BYTES;
+  const weights = weightBytes(config);
   // The tied embedding keeps the head's and the input's gradients apart until the update.
   const tiedExtra = config.tiedEmbeddings ? config.vocabSize * config.hiddenSize * FLOAT_BYTES : 0;
-  const cachePerToken = 2 * config.numLayers * config.numKeyValueHeads * config.headSize * FLOAT_BYTES;
   const parts = {
     weights,
     reference: workload.reference ? weights : 0,
     gradients: weights + tiedExtra,
     moments: 2 * weights,
-    activations: workload.activationBudgetBytes,
-    keyValueCache: cachePerToken * workload.cachedTokens,
+    activations: workload.memoryBudget,
+    keyValueCache: Math.min(workload.memoryBudget, cacheBytesPerToken(config) * workload.cachedTokens),
     process: PROCESS_BYTES,
   };
   return { ...parts, total: Object.values(parts).reduce((sum, bytes) => sum + bytes, 0) };
@@ -51,7 +51,7 @@ export function estimateTrainingMemory(config: ModelConfig, workload: MemoryWork
 
 /** Bytes of one checkpoint: weights and two moments in f32. */
 export function checkpointBytes(config: ModelConfig): number {
-  return 3 * config.parameterCount * FLOAT_BYTES;
+  return 3 * weightBytes(config);
 }
 
 /**

@@ -130,7 +130,7 @@ const schema = z.strictObject({
   threads: integer({ group: MACHINE, description: 'compute threads', resumable: true }, 1, 256),
   memoryBudget: bytes({
     group: MACHINE,
-    description: 'memory for activations of one micro-batch, e.g. 2GB',
+    description: 'memory for the activations of a micro-batch, and for the key-value cache',
     resumable: true,
   }).optional(),
 });
@@ -177,7 +177,7 @@ export function defaultOf(name: TrainOptionName): string {
   if (name === 'preset') return 'recommended';
   if (name === 'selfReward') return '0.2 with paper, else 0';
   if (name === 'threads') return 'all cores';
-  if (name === 'memoryBudget') return 'a share of the free memory';
+  if (name === 'memoryBudget') return '1 GiB, less where memory is short';
   return '';
 }
 
