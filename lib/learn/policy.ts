@@ -50,4 +50,6 @@ export interface PolicyLearner {
     options?: { temperature?: number; signal?: AbortSignal },
   ): Promise<unknown>;
   step(): Promise<{ gradNorm: number; learningRate: number }>;
+  /** Forgets the accumulated gradient. */
+  zeroGradient(): Promise<void>;
 }

@@ -172,7 +172,7 @@ export async function applyUpdate(
       };
       await learner.accumulate(groups, gradient, { temperature });
     }
-    const { gradNorm, learningRate } = await learner.step();
+    const { gradNorm, learningRate } = await stepOrForget(learner);
     Object.assign(result, {
       updates: update + 1,
       gradNorm,
@@ -182,6 +182,16 @@ export async function applyUpdate(
     onProgress?.((update + 1) / updatesPerBatch);
   }
   return result;
+}
+
+/** A step that fails must not leave its gradient for the next one to add to. */
+async function stepOrForget(learner: PolicyLearner): Promise<{ gradNorm: number; learningRate: number }> {
+  try {
+    return await learner.step();
+  } catch (error) {
+    await learner.zeroGradient();
+    throw error;
+  }
 }
 
 /** All rollouts must come from the same weights, or "on-policy" would be a lie. */
@@ -279,7 +289,7 @@ function tokenSample(sample: PreparedSample, logprobs: Float32Array): TokenSampl
 
 function weighted(gradient: Float64Array, { tokenWeight }: PreparedSample, role: string): Float32Array {
   return Float32Array.from(gradient, (value, t) => {
-    const result = value * tokenWeight;
+    const result = Math.fround(value * tokenWeight);
     if (Number.isFinite(result)) return result;
     throw new LspError(
       'TRAINING_DIVERGED',

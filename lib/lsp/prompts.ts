@@ -34,22 +34,24 @@ export const CHALLENGER_SYSTEM =
   'You invent tasks for a writing assistant. A task is one clear sentence that can be answered in a few sentences ' +
   'of plain text. Write only the task, never its answer. Every task is about something new.';
 
-export const CHALLENGER_SYSTEM_CHOOSING =
-  'You invent tasks for a writing assistant. Write one line with a task that can be answered in a few sentences of ' +
-  'plain text, then one or two lines with rules that a computer can check. Never write the answer. Every task is ' +
-  'about something new.';
+/** Where the Challenger chooses the rules: the menu stands here once, not in every turn. */
+export function challengerSystemChoosing(menu: readonly string[]): string {
+  return (
+    'You invent tasks for a writing assistant. Write one line with a task that can be answered in a few sentences ' +
+    'of plain text, then one or two lines with rules that a computer can check. Never write the answer. Every task ' +
+    `is about something new.\nRules of these kinds can be used:\n${menu.join('\n')}`
+  );
+}
 
-/** The Challenger's turn where the harness drew the rules; without rules it is not told them. */
+/** The user's turn where the harness drew the rules; without rules it is not told them. */
 export function askForTask(rules: readonly string[] | null): string {
   return rules === null
     ? 'Next task, please.'
-    : `Rules for the answer: ${rules.join('; ')}. Next task, please.`;
+    : `Rules for the answer:\n${rules.join('\n')}\nNext task, please.`;
 }
 
-/** The Challenger's turn where it chooses the rules from a menu. */
-export function askForTaskAndRules(menu: readonly string[]): string {
-  return `Rules to choose from: ${menu.join('; ')}. Next task and rules, please.`;
-}
+/** The user's turn where the Challenger chooses the rules. */
+export const ASK_FOR_TASK_AND_RULES = 'Next task and rules, please.';
 
 /** What the Challenger writes where it chooses rules; read back by the task's `parse`. */
 export function renderTaskAndRules({ task, rules }: TaskExample): string {

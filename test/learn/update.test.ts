@@ -99,6 +99,19 @@ describe('applyUpdate', () => {
     expect(learner.steps).toBe(0);
   });
 
+  it('forgets the gradient of a step that failed', async () => {
+    const learner = new FakeLearner(new FakeModel());
+    const prepared = await prepareUpdate(
+      learner.model,
+      [await rollouts(learner.model, [1, -1, 0.5])],
+      OPTIONS,
+    );
+    const step = jest.spyOn(learner, 'step').mockRejectedValueOnce(new Error('not finite'));
+    await expect(applyUpdate(learner, prepared, OPTIONS)).rejects.toThrow('not finite');
+    step.mockRestore();
+    expect((await learner.step()).gradNorm).toBe(0);
+  });
+
   it('a role of weight 0 is not trained', async () => {
     const learner = new FakeLearner(new FakeModel());
     const batch = { ...(await rollouts(learner.model, [1, -1])), weight: 0 };

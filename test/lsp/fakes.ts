@@ -206,6 +206,10 @@ export class FakeLearner implements PolicyLearner {
     this.calls.push(call);
   }
 
+  async zeroGradient(): Promise<void> {
+    this.gradient = this.zeros();
+  }
+
   async step(): Promise<{ gradNorm: number; learningRate: number }> {
     await pause();
     const { theta } = this.model;

@@ -23,9 +23,9 @@ import {
 import type { ChatMessage } from '../../model/types';
 import {
   askForTask,
-  askForTaskAndRules,
+  ASK_FOR_TASK_AND_RULES,
   CHALLENGER_SYSTEM,
-  CHALLENGER_SYSTEM_CHOOSING,
+  challengerSystemChoosing,
   renderTaskAndRules,
   TASK_EXAMPLES,
   type TaskExample,
@@ -145,10 +145,11 @@ function promptChosen(settings: Settings, request: ChallengerRequest): Challenge
       menu.add(formatConstraint(constraint));
     }
   }
-  const ask = askForTaskAndRules([...menu]);
-  const turns = pickExamples(settings, random).flatMap((example) => turn(ask, renderTaskAndRules(example)));
+  const turns = pickExamples(settings, random).flatMap((example) =>
+    turn(ASK_FOR_TASK_AND_RULES, renderTaskAndRules(example)),
+  );
   return {
-    messages: conversation(CHALLENGER_SYSTEM_CHOOSING, turns, ask),
+    messages: conversation(challengerSystemChoosing([...menu]), turns, ASK_FOR_TASK_AND_RULES),
     draw: null,
     context: { constraints: [], maxNewTokens: request.maxNewTokens } satisfies Context,
   };
