@@ -28,7 +28,7 @@ export function describe(value: unknown): string {
     case 'symbol':
       return 'a symbol';
     default:
-      return describeObject(value as object);
+      return describeObject(value);
   }
 }
 
@@ -37,7 +37,8 @@ function describeObject(value: object): string {
   if (ArrayBuffer.isView(value)) {
     return `a ${value.constructor.name} of ${(value as unknown as { length?: number }).length ?? value.byteLength}`;
   }
-  const name = Object.getPrototypeOf(value)?.constructor?.name;
+  const prototype = Object.getPrototypeOf(value) as { constructor?: { name?: unknown } } | null;
+  const name = prototype?.constructor?.name;
   return typeof name === 'string' && name !== 'Object' ? `an instance of ${name}` : 'an object';
 }
 

@@ -25,8 +25,8 @@ type Environment = { set(name: string, value: unknown): unknown };
 
 /** The part of the package used here. Its own declarations are for ES modules alone, which this build is not. */
 interface Jinja {
-  tokenize(source: string, options: { trim_blocks: boolean; lstrip_blocks: boolean }): unknown;
-  parse(tokens: unknown): Node;
+  tokenize: (source: string, options: { trim_blocks: boolean; lstrip_blocks: boolean }) => unknown;
+  parse: (tokens: unknown) => Node;
   Environment: new () => Environment;
   Interpreter: new (environment: Environment) => {
     evaluate(statement: Node | undefined, environment: Environment): Value;

@@ -147,25 +147,25 @@ export async function* streamText(
   const watcher = new StopWatcher(options.stop, context.tokenizer.streamDecoder());
   let given = 0;
   let wake: () => void = () => undefined;
-  let state: 'running' | 'done' | 'failed' = 'running';
+  const progress = { ended: false };
   const running = generateCompletions(context, [prompt], { ...options, signal }, (_, token) => {
     watcher.push(token);
     wake();
   }).then(
     () => {
       watcher.end();
-      state = 'done';
+      progress.ended = true;
       wake();
     },
     (error: unknown) => {
-      state = 'failed';
+      progress.ended = true;
       wake();
       throw error;
     },
   );
   running.catch(() => undefined); // awaited below; until then a failure is not unhandled
   try {
-    while (state === 'running') {
+    while (!progress.ended) {
       const safe = watcher.safeLength;
       if (safe > given) {
         const piece = watcher.text.slice(given, safe);

@@ -7,7 +7,7 @@ import { type FileHandle, mkdir, open, readdir, readFile, rename, rm } from 'nod
 import { basename, dirname, join, resolve } from 'node:path';
 import { LspError } from '../errors';
 import { ioError } from './formats/model-file';
-import type { SpecialTokens, TokenizerSource } from './formats/model-source';
+import type { SpecialToken, SpecialTokens, TokenizerSource } from './formats/model-source';
 import { bookends } from './tokenizer-bookends';
 import type { ModelConfig } from './types';
 
@@ -222,7 +222,7 @@ function tokenizerJson(tokenizer: TokenizerSource): Record<string, unknown> {
   if ((spec['post_processor'] ?? null) !== null) return spec;
   const { before, after } = bookends(tokenizer);
   if (before.length + after.length === 0) return spec;
-  const named = Object.values(specialTokens).filter((token) => token !== null);
+  const named = (Object.values(specialTokens) as (SpecialToken | null)[]).filter((token) => token !== null);
   const textOf = (id: number) => named.find((token) => token.id === id)?.text ?? '';
   const special = (typeId: number) => (id: number) => ({ SpecialToken: { id: textOf(id), type_id: typeId } });
   const sequence = (id: string, typeId: number) => [

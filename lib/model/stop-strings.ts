@@ -19,14 +19,12 @@ export class StopWatcher {
   push(token: number): boolean {
     if (this.#match) return true;
     this.#tokens += 1;
-    this.#append(this.decoder.push([token]));
-    return this.#match !== undefined;
+    return this.#append(this.decoder.push([token]));
   }
 
   /** Adds what the decoder held back at the end of the tokens. */
   end(): boolean {
-    if (!this.#match) this.#append(this.decoder.end());
-    return this.#match !== undefined;
+    return this.#match !== undefined || this.#append(this.decoder.end());
   }
 
   /** Where the text ends and how many tokens it took to know, if a stop string was found. */
@@ -49,8 +47,8 @@ export class StopWatcher {
     return this.#text.length;
   }
 
-  #append(piece: string): void {
-    if (piece === '') return;
+  #append(piece: string): boolean {
+    if (piece === '') return false;
     const searchFrom = Math.max(0, this.#text.length - this.#longest + 1);
     this.#text += piece;
     let first = Infinity;
@@ -58,8 +56,9 @@ export class StopWatcher {
       const found = this.#text.indexOf(stop, searchFrom);
       if (found >= 0) first = Math.min(first, found);
     }
-    if (first === Infinity) return;
+    if (first === Infinity) return false;
     this.#text = this.#text.slice(0, first);
     this.#match = { textLength: first, tokens: this.#tokens };
+    return true;
   }
 }

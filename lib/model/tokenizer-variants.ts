@@ -88,8 +88,8 @@ function withoutControls(model: Model, controls: ReadonlySet<string>): Model {
     );
     return { ...model, vocab };
   }
-  const vocab = { ...(model['vocab'] as Record<string, number>) };
-  for (const control of controls) delete vocab[control];
+  const entries = Object.entries(model['vocab'] as Record<string, number>);
+  const vocab = Object.fromEntries(entries.filter(([token]) => !controls.has(token)));
   const changed: Model = { ...model, vocab };
   const unknown = model['unk_token'];
   if (typeof unknown === 'string' && controls.has(unknown)) {

@@ -139,7 +139,7 @@ function readRope(reader: ConfigReader): Pick<NativeModelConfig, 'ropeTheta' | '
   const plainTheta = reader.number('rope_theta', 10000);
   if (rope === null) return { ropeTheta: plainTheta };
   if (!isRecord(rope)) throw corrupt(path, `\`${key}\` is not an object.`);
-  const inner = new ConfigReader(path, rope as JsonObject);
+  const inner = new ConfigReader(path, rope);
   const ropeTheta = inner.number('rope_theta', plainTheta);
   if (inner.number('partial_rotary_factor', 1) !== 1) {
     throw unsupported(path, `\`${key}.partial_rotary_factor\` is not 1.`, LLAMA_ONLY);
@@ -149,7 +149,7 @@ function readRope(reader: ConfigReader): Pick<NativeModelConfig, 'ropeTheta' | '
   if (type !== 'llama3') {
     throw unsupported(
       path,
-      `its RoPE type is ${shown(type as JsonValue)}.`,
+      `its RoPE type is ${shown(type)}.`,
       'This version computes the types `default` and `llama3`.',
     );
   }

@@ -8,7 +8,7 @@ export function readJsonObject(path: string, maxBytes: number): JsonObject {
   const text = readTextFile(path, maxBytes);
   try {
     const value = parseStrictJson(text);
-    if (isRecord(value)) return value as JsonObject;
+    if (isRecord(value)) return value;
   } catch (error) {
     if (error instanceof JsonError) throw corrupt(path, `it is not valid JSON: ${error.message}.`);
     throw error;

@@ -41,8 +41,10 @@ export interface ModelSource {
   tokenizer: TokenizerSource;
 }
 
+type SizeName = Exclude<keyof ParameterGeometry, 'tiedEmbeddings'> | 'maxPositions';
+
 /** Bounds that keep every later product exact and catch nonsense early; real models lie far inside. */
-const LIMITS: readonly [keyof ModelConfig, number, number][] = [
+const LIMITS: readonly [SizeName, number, number][] = [
   ['hiddenSize', 1, 2 ** 17],
   ['intermediateSize', 1, 2 ** 20],
   ['numLayers', 1, 4096],
@@ -58,8 +60,8 @@ export function checkConfig(path: string, config: Omit<ModelConfig, 'parameterCo
   const fail = (what: string) =>
     corrupt(path, what, 'Its configuration is damaged: download or convert it again.');
   for (const [name, min, max] of LIMITS) {
-    const value = (config as ModelConfig)[name];
-    if (!Number.isSafeInteger(value) || (value as number) < min || (value as number) > max) {
+    const value = config[name];
+    if (!Number.isSafeInteger(value) || value < min || value > max) {
       throw fail(`expected ${name} to be an integer from ${min} to ${max} but it is ${String(value)}.`);
     }
   }

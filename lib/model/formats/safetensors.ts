@@ -63,7 +63,7 @@ function parseHeader(path: string, bytes: Buffer): JsonObject {
     throw error;
   }
   if (!isRecord(value)) throw corrupt(path, 'its header is not a JSON object.');
-  return value as JsonObject;
+  return value;
 }
 
 function readMetadata(path: string, value: JsonValue | undefined): Record<string, string> {

@@ -3,7 +3,7 @@
  * panic, which ends the whole process; so components are taken from a list, with their fields checked, and
  * everything else is refused by name.
  */
-import { isRecord } from '../../options';
+import { describe, isRecord } from '../../options';
 import { corrupt, unsupported } from './model-file';
 
 export interface AddedToken {
@@ -180,7 +180,7 @@ export function specificationTokens(
   } else {
     throw unsupported(
       path,
-      `its tokenizer model is ${JSON.stringify(String(type).slice(0, 60))}.`,
+      `its tokenizer model is ${describe(type)}.`,
       'This version reads BPE, Unigram and WordLevel.',
     );
   }
