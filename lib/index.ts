@@ -42,7 +42,10 @@ export {
   type Sample,
   type WeightedReward,
 } from './rewards/reward';
-export { VerifiableInstructions, type VerifiableInstructionsOptions } from './rewards/verifiable-instructions';
+export {
+  VerifiableInstructions,
+  type VerifiableInstructionsOptions,
+} from './rewards/verifiable-instructions';
 export { WorkerReward, type WorkerRewardOptions } from './rewards/worker-reward';
 
 // Kernels

@@ -27,7 +27,9 @@ describe('single kernels', () => {
         expected.push(sum);
       }
     }
-    expect(worst(await kernels.linear(x, weight, { rows, inputs, outputs }), expected)).toBeLessThan(tolerance);
+    expect(worst(await kernels.linear(x, weight, { rows, inputs, outputs }), expected)).toBeLessThan(
+      tolerance,
+    );
   });
 
   test('rmsNorm scales each row to unit mean square', async () => {
