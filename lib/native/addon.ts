@@ -31,6 +31,8 @@ export interface NativeModelConfig {
     originalMaxPositions: number;
   };
   tiedEmbeddings: boolean;
+  /** Token whose input embedding gets no gradient, as in transformers (`padding_idx`); absent for none. */
+  paddingTokenId?: number;
 }
 
 export interface NativeModelOptions {

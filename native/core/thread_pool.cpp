@@ -7,8 +7,9 @@ namespace lsp {
 namespace {
 
 // A decode step is a few hundred short parallel regions; sleeping between them would cost more than they do. Workers
-// spin about this long (tens of microseconds) before they sleep.
-constexpr int kSpins = 20000;
+// spin about this long (tens of microseconds) before they sleep, and a caller that waits for the last item yields its
+// processor after as long: on a busy machine the thread it waits for may need it.
+constexpr int kSpins = 2000;
 
 inline void pause() {
 #if defined(__x86_64__)
@@ -59,7 +60,13 @@ void ThreadPool::run(int64_t items, Task task, void* context) {
   }
   wake_.notify_all();
   drain(0);
-  while (busy_.load(std::memory_order_acquire) != 0) pause();
+  for (int spins = 0; busy_.load(std::memory_order_acquire) != 0; ++spins) {
+    if (spins < kSpins) {
+      pause();
+    } else {
+      std::this_thread::yield();
+    }
+  }
 }
 
 void ThreadPool::work(int worker) {

@@ -158,7 +158,7 @@ void backward(Model& model, const TokenBatch& batch, Activations& a, const float
     layer.run(i);
   }
   model.kernels().embedding->backward(model.exec(),
-                                      {gradients.embedding_input(), s.dx, batch.ids.data(), t, c.hidden});
+                                      {gradients.embedding_input(), s.dx, batch.ids.data(), t, c.hidden, c.padding_id});
 }
 
 }  // namespace lsp

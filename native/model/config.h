@@ -20,6 +20,7 @@ struct ModelConfig {
   double rope_theta = 10000.0;
   RopeScaling rope_scaling;
   bool tied = false;         // the LM head is the token embedding
+  int32_t padding_id = -1;   // its input embedding gets no gradient; -1: none
 
   // Throws Error("INVALID_ARGUMENT") on sizes that no kernel could run.
   void check() const;

@@ -21,6 +21,7 @@ void ModelConfig::check() const {
   expect(vocab >= 1 && vocab <= 1 << 22, "a vocabulary size from 1 to 4194304");
   expect(max_positions >= 1 && max_positions <= 1 << 24, "1 to 16777216 positions");
   expect(norm_eps >= 0.0f && norm_eps < 1.0f, "a norm epsilon in [0, 1)");
+  expect(padding_id >= -1 && padding_id < vocab, "a padding token in the vocabulary, or none");
   expect(rope_theta >= 1.0 && rope_theta < 1e15, "a RoPE theta of at least 1");
 }
 

@@ -21,6 +21,7 @@ static void embedding_backward(Exec& exec, const EmbeddingBackward& b) {
   parallel_for(exec, ceil_div(b.c, kColumnsPerItem), [&](int64_t item, int) {
     const int64_t first = item * kColumnsPerItem, last = min_of(b.c, first + kColumnsPerItem);
     for (int64_t row = 0; row < b.t; ++row) {
+      if (b.ids[row] == b.padding_id) continue;
       float* column = b.dtable + b.ids[row] / kPanel * b.c * kPanel + b.ids[row] % kPanel;
       const float* dy = b.dy + row * b.c;
       for (int64_t i = first; i < last; ++i) column[i * kPanel] += dy[i];

@@ -17,12 +17,14 @@ struct EmbeddingForward {
   int64_t t, c;
 };
 
-// dtable[ids[t]] += dy[t]; tokens in order, so that equal ids add up the same way in any micro-batch.
+// dtable[ids[t]] += dy[t]; tokens in order, so that equal ids add up the same way in any micro-batch. Tokens equal to
+// `padding_id` are left out, as the reference implementations do for a model's padding token.
 struct EmbeddingBackward {
   float* dtable;       // panels (ceil(V/32), C, 32)
   const float* dy;     // (T, C)
   const int32_t* ids;  // (T)
   int64_t t, c;
+  int32_t padding_id = -1;  // none
 };
 
 struct EmbeddingKernels {
