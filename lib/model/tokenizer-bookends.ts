@@ -59,7 +59,7 @@ function fromTemplate(processor: Record<string, unknown>): Bookends {
     const ids: unknown = isRecord(entry) ? entry['ids'] : undefined;
     if (!Array.isArray(ids) || !ids.every(isId))
       throw corruptProcessor(`it names the unknown token ${String(name)}`);
-    side.push(...(ids));
+    side.push(...ids);
   }
   return result;
 }

@@ -3,7 +3,7 @@ import type { TensorLocation } from '../../native/addon';
 import type { ModelConfig } from '../types';
 import { type GgufHeader, type GgufTensor, type GgufValue, readGgufHeader } from './gguf';
 import { ggufTokenizer } from './gguf-tokenizer';
-import { huggingFaceName, isRopePermuted } from './llama-names';
+import { ggufName, huggingFaceName, isRopePermuted } from './llama-names';
 import { corrupt, type ModelFile, unsupported, withModelFile } from './model-file';
 import { checkConfig, checkTensors, type ModelSource } from './model-source';
 import { recoverRopeScaling } from './rope-factors';
@@ -76,13 +76,13 @@ export function openGguf(path: string): ModelSource {
     rejectVariants(metadata);
     const config = readConfig(file, metadata, header.tensors);
     const tensors = locate(path, header.tensors);
-    checkTensors(path, config, tensors.locations, (name) => tensors.originalNames.get(name) ?? name);
+    checkTensors(path, config, tensors, ggufName);
     return {
       format: 'gguf',
       path,
       description: describeSource(header, architecture),
       config,
-      tensors: tensors.locations,
+      tensors,
       tokenizer: ggufTokenizer(metadata, config.vocabSize),
     };
   });
@@ -184,8 +184,7 @@ function readFactors(file: ModelFile, tensor: GgufTensor, headSize: number): Flo
   return Float32Array.from({ length: headSize / 2 }, (_, index) => bytes.readFloatLE(4 * index));
 }
 
-function locate(path: string, tensors: GgufTensor[]) {
-  const originalNames = new Map<string, string>();
+function locate(path: string, tensors: GgufTensor[]): TensorLocation[] {
   const locations: TensorLocation[] = [];
   for (const { name: original, shape, type, offset, byteLength } of tensors) {
     // Neither holds anything learnt: frequencies follow from the configuration.
@@ -194,10 +193,9 @@ function locate(path: string, tensors: GgufTensor[]) {
     if (name === undefined) {
       throw unsupported(path, `tensor \`${original}\` belongs to no plain Llama model.`, LLAMA_ONLY);
     }
-    originalNames.set(name, original);
     const location: TensorLocation = { name, path, offset, byteLength, type, shape };
     if (isRopePermuted(name)) location.ropePermuted = true;
     locations.push(location);
   }
-  return { locations, originalNames };
+  return locations;
 }

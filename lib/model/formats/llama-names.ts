@@ -26,6 +26,14 @@ export function huggingFaceName(ggufName: string): string | undefined {
   return name && `model.layers.${layer[1]}.${name}`;
 }
 
+/** The name in a GGUF of a Hugging Face parameter, for messages about the file. */
+export function ggufName(huggingFace: string): string {
+  const layer = /^model\.layers\.([0-9]+)\.(.+)$/.exec(huggingFace);
+  const [names, name] = layer ? [LAYER_NAMES, layer[2]] : [TOP_NAMES, huggingFace];
+  const original = [...names].find(([, other]) => other === name)?.[0] ?? huggingFace;
+  return layer ? `blk.${layer[1]}.${original}` : original;
+}
+
 /**
  * GGUF's `llama` architecture interleaves the two halves of each head's q and k rows, so that its RoPE can rotate
  * neighbours; Hugging Face rotates halves. True for the tensors whose rows must be put back in order.

@@ -22,7 +22,7 @@ export function parseStrictJson(text: string, maxDepth = 32): JsonValue {
 
 const NUMBER = /-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?/y;
 /** Up to the next quote, escape or control character. */
- 
+
 const PLAIN = /[^"\\\u0000-\u001f]*/y;
 const LITERALS: readonly [string, JsonValue][] = [
   ['true', true],
