@@ -78,11 +78,8 @@ describe('single kernels', () => {
 
   test('an array that does not fit its shape is refused by name', async () => {
     const call = kernels.linear(new Float32Array(5), new Float32Array(6), { rows: 2, inputs: 3, outputs: 2 });
-    await expect(call).rejects.toMatchObject({
-      name: 'LspError',
-      code: 'INVALID_ARGUMENT',
-      message: expect.stringMatching(/^Expected .*`x`/),
-    });
+    await expect(call).rejects.toThrow('Expected 6 values for `x` but received 5.');
+    await expect(call).rejects.toMatchObject({ name: 'LspError', code: 'INVALID_ARGUMENT' });
     const targets = kernels.logprob(new Float32Array(2), new Float32Array(6), Int32Array.of(3), {
       rows: 1,
       columns: 2,
