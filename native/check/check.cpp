@@ -41,6 +41,14 @@ uint32_t bits_of(float x) {
   return bits;
 }
 
+// FNV-1a over the values' bits, every NaN alike.
+uint64_t hash_of(const Tensors& tensors, uint64_t hash) {
+  for (const Tensor& tensor : tensors)
+    for (const float x : tensor.values)
+      hash = (hash ^ (std::isnan(x) ? 0x7fc00000u : bits_of(x))) * 0x100000001b3u;
+  return hash;
+}
+
 uint64_t next_random(uint64_t* state) {  // SplitMix64 (Steele, Lea and Flood 2014)
   uint64_t z = (*state += 0x9E3779B97F4A7C15u);
   z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9u;
@@ -204,12 +212,15 @@ Tensors Checker::sweep(Case& c, double work, const Run& run) {
       }
     }
   }
-  if (origin.empty()) return run(*variants_.front(), exec(1));
+  if (origin.empty()) first = run(*variants_.front(), exec(1));
+  bits_ = hash_of(first, bits_);
   return first;
 }
 
 void Checker::print() const {
-  std::printf("%s: %d passed, %d failed\n", op_.c_str(), passed_, failed_);
+  std::printf("%s: %d passed, %d failed", op_.c_str(), passed_, failed_);
+  if (bits_ != 0) std::printf(", bits %016llx", static_cast<unsigned long long>(bits_));
+  std::printf("\n");
   for (const auto& [tensor, worst] : worst_) {
     if (worst.share > 0)
       std::printf("  %5.1f %% of the tolerance: %s\n", 100 * worst.share, worst.text.c_str());

@@ -75,6 +75,8 @@ class Checker {
   Tensors sweep(Case& c, double work, const Run& run);
 
   void print() const;
+  // A hash of all that sweep() returned: equal on every machine that gives the same bits.
+  uint64_t bits() const { return bits_; }
   int passed() const { return passed_; }
   int failed() const { return failed_; }
 
@@ -83,6 +85,7 @@ class Checker {
   std::vector<const Kernels*> variants_;
   std::map<int, std::unique_ptr<Exec>> execs_;
   std::map<std::string, Case::Worst> worst_;
+  uint64_t bits_ = 0;
   int passed_ = 0, failed_ = 0;
 };
 

@@ -9,6 +9,7 @@ namespace {
 
 struct Problem {
   int64_t t, c, v;
+  int32_t padding_id = -1;
   std::vector<float> table, dtable, dy;
   std::vector<int32_t> ids;
 
@@ -27,20 +28,21 @@ Tensors run(const Problem& p, const Kernels& kernels, Exec& exec, int64_t cut) {
   Tensor y{"y", {p.t, p.c}, std::vector<float>(p.t * p.c)};
   kernels.embedding->forward(exec, {y.values.data(), table.data(), p.ids.data(), p.t, p.c});
   std::vector<float> dtable = to_panels(p.dtable, p.v, p.c);
-  kernels.embedding->backward(exec, {dtable.data(), p.dy.data(), p.ids.data(), cut, p.c});
-  kernels.embedding->backward(exec,
-                              {dtable.data(), p.dy.data() + cut * p.c, p.ids.data() + cut, p.t - cut, p.c});
+  kernels.embedding->backward(exec, {dtable.data(), p.dy.data(), p.ids.data(), cut, p.c, p.padding_id});
+  kernels.embedding->backward(
+      exec, {dtable.data(), p.dy.data() + cut * p.c, p.ids.data() + cut, p.t - cut, p.c, p.padding_id});
   if (!padding_is_zero(dtable, p.v, p.c)) throw Error("INTERNAL", "dtable: a padded column is not zero");
   return {y, {"dtable", {p.v, p.c}, from_panels(dtable, p.v, p.c)}};
 }
 
 void check_problem(Checker& checker, const Problem& p) {
-  checker.test(shape_text({{"T", p.t}, {"C", p.c}, {"V", p.v}}), [&](Case& c) {
+  const char* note = p.padding_id < 0 ? "" : " with a padding token";
+  checker.test(shape_text({{"T", p.t}, {"C", p.c}, {"V", p.v}}) + note, [&](Case& c) {
     const Tensors results =
         checker.sweep(c, 0, [&](const Kernels& kernels, Exec& exec) { return run(p, kernels, exec, 0); });
     Tensor y{"y", {p.t, p.c}, std::vector<float>(p.t * p.c)}, dtable{"dtable", {p.v, p.c}, p.dtable};
     reference::embedding_forward(y.values.data(), p.table.data(), p.ids.data(), p.t, p.c);
-    reference::embedding_backward(dtable.values.data(), p.dy.data(), p.ids.data(), p.t, p.c);
+    reference::embedding_backward(dtable.values.data(), p.dy.data(), p.ids.data(), p.t, p.c, p.padding_id);
     c.same_bits(results, {y, dtable}, "the oracle");
     for (const Kernels* kernels : checker.variants())
       for (const int64_t cut : {int64_t{1}, p.t / 2})
@@ -54,6 +56,9 @@ void check(Checker& checker) {
   check_problem(checker, Problem(5, 3, 31));
   check_problem(checker, Problem(40, 65, 33));
   check_problem(checker, Problem(9, 100, 1000));
+  Problem padded(40, 20, 33);
+  padded.padding_id = padded.ids[0];  // which occurs three times
+  check_problem(checker, padded);
   check_problem(checker, Problem(33, 2048, 64));
   check_problem(checker, Problem(17, 576, 4915));  // SmolLM2's hidden size
 }
