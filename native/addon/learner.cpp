@@ -1,0 +1,225 @@
+// Learner: training on a model, as jobs of the model's own worker.
+#include "model/learner.h"
+
+#include "addon/convert.h"
+#include "addon/objects.h"
+
+namespace lsp::addon {
+
+namespace {
+
+// Made, used and freed on the worker; made at the first use, because tensors may still be loading when
+// JavaScript constructs the Learner.
+class LearnerState : public Dependent {
+ public:
+  LearnerState(std::shared_ptr<Session> session, int64_t activation_bytes)
+      : session_(std::move(session)), activation_bytes_(activation_bytes) {}
+  ~LearnerState() override { set_bytes(0); }
+
+  Learner& get(Model& model) {
+    check_usable();
+    if (learner_ == nullptr) learner_ = std::make_unique<Learner>(model, activation_bytes_);
+    return *learner_;
+  }
+  // After every job.
+  void refresh() {
+    if (learner_ == nullptr) return;
+    steps_.store(learner_->step_count());
+    const ParameterList& parameters = session_->parameters();
+    int64_t floats = 0;
+    for (int i = 0; i < parameters.count(); ++i) floats += parameters[i].stored_floats();
+    const bool has_moments = learner_->step_count() > 0;
+    set_bytes(4 * floats * (has_moments ? 3 : 1));
+  }
+  void release() override {
+    disposed_.store(true);
+    learner_.reset();
+    set_bytes(0);
+  }
+
+  void check_usable() const {
+    LSP_CHECK(!disposed_.load(), "DISPOSED", "Expected a live learner but it, or its model, was disposed.");
+  }
+  void mark_disposed() { disposed_.store(true); }
+  bool disposed() const { return disposed_.load(); }
+  int64_t steps() const { return steps_.load(); }
+  const std::shared_ptr<Session>& session() const { return session_; }
+
+ private:
+  void set_bytes(int64_t bytes) { session_->add_dependent_bytes(bytes - std::exchange(bytes_, bytes)); }
+
+  const std::shared_ptr<Session> session_;
+  const int64_t activation_bytes_;
+  std::unique_ptr<Learner> learner_;
+  int64_t bytes_ = 0;
+  std::atomic<int64_t> steps_{0};
+  std::atomic<bool> disposed_{false};
+};
+
+class LearnerObject : public Napi::ObjectWrap<LearnerObject> {
+ public:
+  explicit LearnerObject(const Napi::CallbackInfo& info)
+      : Napi::ObjectWrap<LearnerObject>(info), state_(make_state(info)) {}
+  ~LearnerObject() override {
+    if (state_ == nullptr) return;
+    // Pending jobs own the state, so none is under way, and the worker is done with it.
+    const std::shared_ptr<Session> session = state_->session();
+    state_.reset();
+    session->report_memory();
+  }
+
+  Napi::Value accumulate(const Napi::CallbackInfo& info) {
+    return promised(info.Env(), [&] {
+      check_usable();
+      const std::shared_ptr<Operation> operation = to_operation(info[3], "handle");
+      return submit(
+          operation,
+          [sequences = to_train_sequences(info[0], "sequences"),
+           loss_gradient = to_list(info[1], "lossGradient", to_floats),
+           temperature = to_temperature(info[2], "temperature"), operation](Learner& learner) {
+            return learner.accumulate(sequences, loss_gradient, temperature, *operation);
+          },
+          from_float_lists);
+    });
+  }
+
+  Napi::Value logprobs(const Napi::CallbackInfo& info) {
+    return promised(info.Env(), [&] {
+      check_usable();
+      const std::shared_ptr<Operation> operation = to_operation(info[2], "handle");
+      return submit(
+          operation,
+          [sequences = to_train_sequences(info[0], "sequences"),
+           temperature = to_temperature(info[1], "temperature"),
+           operation](Learner& learner) { return learner.logprobs(sequences, temperature, *operation); },
+          from_float_lists);
+    });
+  }
+
+  Napi::Value gradient(const Napi::CallbackInfo& info) {
+    return promised(info.Env(), [&] {
+      check_usable();
+      const int index = state_->session()->parameters().find(to_string(info[0], "name"));
+      return submit(
+          nullptr, [index](Learner& learner) { return learner.gradient(index); }, from_floats);
+    });
+  }
+
+  Napi::Value step(const Napi::CallbackInfo& info) {
+    return promised(info.Env(), [&] {
+      check_usable();
+      return submit(
+          nullptr,
+          [options = to_adamw_options(info[0], "options")](Learner& learner) {
+            return learner.step(options);
+          },
+          [](Napi::Env env, double norm) -> Napi::Value {
+            const Napi::Object object = Napi::Object::New(env);
+            object.Set("gradNorm", norm);
+            return object;
+          });
+    });
+  }
+
+  Napi::Value zero_gradient(const Napi::CallbackInfo& info) {
+    return promised(info.Env(),
+                    [&] { return submit(nullptr, [](Learner& learner) { learner.zero_gradient(); }); });
+  }
+
+  Napi::Value step_count(const Napi::CallbackInfo& info) {
+    return guarded(info.Env(), [&] {
+      check_usable();
+      return Napi::Number::New(info.Env(), static_cast<double>(state_->steps()));
+    });
+  }
+
+  Napi::Value save_state(const Napi::CallbackInfo& info) {
+    return promised(info.Env(), [&] {
+      check_usable();
+      const std::shared_ptr<Operation> operation = to_operation(info[1], "handle");
+      return submit(operation, [path = to_string(info[0], "path"), operation](Learner& learner) {
+        learner.save_state(path, *operation);
+      });
+    });
+  }
+
+  Napi::Value load_state(const Napi::CallbackInfo& info) {
+    return promised(info.Env(), [&] {
+      check_usable();
+      const std::shared_ptr<Operation> operation = to_operation(info[2], "handle");
+      return submit(operation, [tensors = to_locations(info[0], "tensors"),
+                                steps = to_integer(info[1], "stepCount", 0, kMaxSafeInteger), operation](
+                                   Learner& learner) { learner.load_state(tensors, steps, *operation); });
+    });
+  }
+
+  Napi::Value dispose(const Napi::CallbackInfo& info) {
+    return promised(info.Env(), [&] {
+      state_->mark_disposed();
+      // A job of the model's queue, so it waits for the operation under way. If the model is disposed, the
+      // memory is gone or will be when the model's own dispose() settles.
+      const std::shared_ptr<Session>& session = state_->session();
+      if (session->disposed()) return session->dispose(info.Env());
+      return session->submit(nullptr, [state = state_](Model&) { state->release(); });
+    });
+  }
+
+ private:
+  static std::shared_ptr<LearnerState> make_state(const Napi::CallbackInfo& info) {
+    return guarded(info.Env(), [&] {
+      const std::shared_ptr<Session> session = to_session(info[0], "model");
+      const int64_t bytes = to_integer(to_object(info[1], "options").Get("activationBudgetBytes"),
+                                       "options.activationBudgetBytes", 1, kMaxSafeInteger);
+      session->check_usable();
+      auto state = std::make_shared<LearnerState>(session, bytes);
+      session->add(state);
+      return state;
+    });
+  }
+
+  void check_usable() const {
+    state_->check_usable();
+    state_->session()->check_usable();
+  }
+
+  template <class Work, class Convert>
+  Napi::Value submit(std::shared_ptr<Operation> operation, Work work, Convert convert) {
+    return state_->session()->submit(std::move(operation), on_learner(std::move(work)), std::move(convert));
+  }
+  template <class Work>
+  Napi::Value submit(std::shared_ptr<Operation> operation, Work work) {
+    return state_->session()->submit(std::move(operation), on_learner(std::move(work)));
+  }
+  template <class Work>
+  auto on_learner(Work work) const {
+    return [state = state_, work = std::move(work)](Model& model) mutable {
+      struct Refresh {
+        LearnerState& state;
+        ~Refresh() { state.refresh(); }
+      } refresh{*state};
+      return work(state->get(model));
+    };
+  }
+
+  std::shared_ptr<LearnerState> state_;
+};
+
+}  // namespace
+
+Napi::Function define_learner(Napi::Env env) {
+  using L = LearnerObject;
+  return L::DefineClass(env, "Learner",
+                        {
+                            L::InstanceMethod<&L::accumulate>("accumulate"),
+                            L::InstanceMethod<&L::logprobs>("logprobs"),
+                            L::InstanceMethod<&L::gradient>("gradient"),
+                            L::InstanceMethod<&L::step>("step"),
+                            L::InstanceMethod<&L::zero_gradient>("zeroGradient"),
+                            L::InstanceMethod<&L::step_count>("stepCount"),
+                            L::InstanceMethod<&L::save_state>("saveState"),
+                            L::InstanceMethod<&L::load_state>("loadState"),
+                            L::InstanceMethod<&L::dispose>("dispose"),
+                        });
+}
+
+}  // namespace lsp::addon
