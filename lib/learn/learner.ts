@@ -2,6 +2,7 @@
  * The Learner: turns dLoss/dlogprob per completion token into gradients and AdamW updates of a model's weights.
  * The loss itself is TypeScript (see losses/); forward and backward passes are native.
  */
+import { types } from 'node:util';
 import { LspError } from '../errors';
 import { readLearnerState } from './learner-state';
 import { LanguageModel, checkParameterName } from '../model/language-model';
@@ -229,7 +230,7 @@ export class Learner implements AsyncDisposable {
       checkTokens(`${name}.prompt`, prompt, vocabSize);
       const checked = expectArray(`${name}.completions`, completions).map((completion, position) => {
         const where = `${name}.completions[${position}]`;
-        if (!(completion instanceof Int32Array))
+        if (!types.isInt32Array(completion))
           throw invalid(where, 'an Int32Array of token ids', completion);
         if (completion.length > 0) checkTokens(where, completion, vocabSize);
         if (prompt.length + completion.length <= maxPositions) return completion;
@@ -304,7 +305,7 @@ function checkGradient(groups: readonly TrainingGroup[], gradient: unknown): Flo
 }
 
 function checkValues(name: string, values: unknown, length: number): Float32Array {
-  if (!(values instanceof Float32Array) || values.length !== length) {
+  if (!types.isFloat32Array(values) || values.length !== length) {
     throw invalid(name, `a Float32Array of ${length}, one value a token`, values);
   }
   for (let index = 0; index < length; index += 1) {

@@ -1,4 +1,5 @@
 /** Checks of what `generate` and `stream` are asked, with every default in one place. */
+import { types } from 'node:util';
 import { LspError } from '../errors';
 import {
   checkOptions,
@@ -134,7 +135,7 @@ export function encodePrompt(
   let ids: Int32Array;
   if (typeof prompt === 'string') {
     ids = tokenizer.encodePrompt(expectString(name, prompt, { allowEmpty: false }));
-  } else if (prompt instanceof Int32Array) {
+  } else if (types.isInt32Array(prompt)) {
     ids = prompt;
   } else if (Array.isArray(prompt)) {
     ids = tokenizer.encodeChat(checkMessages(name, prompt));
@@ -154,7 +155,7 @@ export function encodePrompt(
 
 /** A non-empty Int32Array of ids within the vocabulary. */
 export function checkTokens(name: string, ids: unknown, vocabSize: number): asserts ids is Int32Array {
-  if (!(ids instanceof Int32Array)) throw invalid(name, 'an Int32Array of token ids', ids);
+  if (!types.isInt32Array(ids)) throw invalid(name, 'an Int32Array of token ids', ids);
   if (ids.length === 0) throw invalid(name, 'at least one token', ids);
   for (let index = 0; index < ids.length; index += 1) {
     const id = ids[index]!;

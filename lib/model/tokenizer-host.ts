@@ -57,7 +57,9 @@ export class HostedTokenizer {
     const characters = texts.reduce((sum, text) => sum + text.length, 0);
     try {
       const timeoutMs = ENCODE_TIMEOUT_MS + characters * ENCODE_TIMEOUT_MS_PER_CHARACTER;
-      return host!.call({ action: 'encode', key: this.#key, texts }, timeoutMs) as Int32Array[];
+      const lists = host!.call({ action: 'encode', key: this.#key, texts }, timeoutMs) as Int32Array[];
+      // Copied, because what comes out of a port belongs to the main realm even where this code runs in another.
+      return lists.map((ids) => Int32Array.from(ids));
     } catch (error) {
       throw tokenizerError('a tokenizer that encodes the text', error);
     }

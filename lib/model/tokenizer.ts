@@ -2,6 +2,7 @@
  * Text ⇄ token ids. The work is done by the Rust tokenizers; this class decides what may become a special token,
  * applies chat templates, and answers synchronously.
  */
+import { types } from 'node:util';
 import { LspError } from '../errors';
 import { checkOptions, expectBoolean, expectString, invalid } from '../options';
 import { ChatEncoder, type ChatPlan } from './chat-encoding';
@@ -167,7 +168,7 @@ export class Tokenizer {
   }
 
   #tokenTexts(ids: Int32Array | readonly number[], skipSpecial: boolean): string[] {
-    if (!(ids instanceof Int32Array) && !Array.isArray(ids)) throw invalid('ids', 'an Int32Array', ids);
+    if (!types.isInt32Array(ids) && !Array.isArray(ids)) throw invalid('ids', 'an Int32Array', ids);
     const texts: string[] = [];
     for (let index = 0; index < ids.length; index += 1) {
       const id = ids[index] as number;
