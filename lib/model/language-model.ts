@@ -349,6 +349,7 @@ function nativeConfig(config: ModelConfig): NativeModelConfig {
     ropeTheta: config.ropeTheta,
     ...(config.ropeScaling && { ropeScaling: { ...config.ropeScaling } }),
     tiedEmbeddings: config.tiedEmbeddings,
+    ...(config.padTokenId !== null && { paddingTokenId: config.padTokenId }),
   };
 }
 

@@ -96,7 +96,8 @@ export function readHuggingFaceConfig(
     tiedEmbeddings: reader.boolean('tie_word_embeddings', false),
     bosTokenId: firstId('bos_token_id'),
     eosTokenIds: tokenIds(path, generation, 'eos_token_id') ?? tokenIds(path, config, 'eos_token_id') ?? [],
-    padTokenId: firstId('pad_token_id'),
+    // Not generation_config.json's: this one is also the embedding's padding index, which training respects.
+    padTokenId: tokenIds(path, config, 'pad_token_id')?.[0] ?? null,
   });
 }
 
