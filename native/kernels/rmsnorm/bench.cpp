@@ -1,0 +1,29 @@
+// rmsnorm with the residual addition: reads residual and delta, writes their sum and y.
+#include "bench/bench.h"
+
+namespace lsp {
+namespace bench {
+namespace {
+
+void bench(Bencher& bencher) {
+  constexpr int64_t c = 576;
+  for (const int64_t t : {1, 32, 512, 2048, 65536}) {
+    Buffer residual = filled(t * c), delta = filled(t * c), weight = filled(c), y(t * c), sum(t * c), rstd(t),
+           dweight(c);
+    const double floats = static_cast<double>(t * c);
+    bencher.run("forward " + sizes({{"T", t}, {"C", c}}), 5 * floats, 4 * 4 * floats, [&] {
+      bencher.kernels.rmsnorm->forward(bencher.exec, {y.data(), rstd.data(), sum.data(), residual.data(),
+                                                      delta.data(), weight.data(), t, c, 1e-5f});
+    });
+    bencher.run("backward " + sizes({{"T", t}, {"C", c}}), 12 * floats, 4 * 4 * floats, [&] {
+      bencher.kernels.rmsnorm->backward(bencher.exec, {y.data(), dweight.data(), delta.data(),
+                                                       residual.data(), rstd.data(), weight.data(), t, c});
+    });
+  }
+}
+
+const Registration registration("rmsnorm", bench);
+
+}  // namespace
+}  // namespace bench
+}  // namespace lsp
