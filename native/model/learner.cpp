@@ -62,61 +62,122 @@ std::vector<Learner::MicroBatch> Learner::cut(const std::vector<TrainSequence>& 
   return batches;
 }
 
-void Learner::run(const std::vector<TrainSequence>& sequences, MicroBatch range,
-                  const std::vector<std::vector<float>>& loss_gradient, float temperature, const Operation& operation,
-                  std::vector<std::vector<float>>& logprobs) {
-  const ModelConfig& c = model_.config();
-  const bool train = !loss_gradient.empty();
+// A micro-batch: sequences one after another, each a tree of its own, and the rows whose successor is scored.
+struct Learner::Packed {
   std::vector<int32_t> ids, parents, rows, targets;
-  std::vector<float> upstream;
-  for (size_t i = range.first; i < range.last; ++i) {
-    const TrainSequence& sequence = sequences[i];
-    for (int64_t t = 0; t < input_tokens(sequence); ++t) {
-      parents.push_back(t == 0 ? -1 : static_cast<int32_t>(ids.size()) - 1);
-      if (t + 1 >= sequence.prompt_length) {
-        rows.push_back(static_cast<int32_t>(ids.size()));
-        targets.push_back(sequence.tokens[static_cast<size_t>(t + 1)]);
-      }
-      ids.push_back(sequence.tokens[static_cast<size_t>(t)]);
-    }
-    if (train) upstream.insert(upstream.end(), loss_gradient[i].begin(), loss_gradient[i].end());
-  }
-  const int64_t t = static_cast<int64_t>(ids.size()), scored = static_cast<int64_t>(rows.size());
-  Buffer storage(forest_blocks(parents) * kv_block_floats(c));
-  const TokenBatch batch = layout_forest(ids, parents, storage.data(), kv_block_floats(c));
-  Activations activations(c, t, train);
-  forward(model_, batch, activations, operation);
 
-  Buffer hidden(scored * c.hidden);
-  for (int64_t i = 0; i < scored; ++i) {
-    std::memcpy(hidden.data() + i * c.hidden, activations.hidden + rows[static_cast<size_t>(i)] * c.hidden,
+  Packed(const std::vector<TrainSequence>& sequences, MicroBatch range) {
+    for (size_t i = range.first; i < range.last; ++i) {
+      const TrainSequence& sequence = sequences[i];
+      for (int64_t t = 0; t < input_tokens(sequence); ++t) {
+        parents.push_back(t == 0 ? -1 : static_cast<int32_t>(ids.size()) - 1);
+        if (t + 1 >= sequence.prompt_length) {
+          rows.push_back(static_cast<int32_t>(ids.size()));
+          targets.push_back(sequence.tokens[static_cast<size_t>(t + 1)]);
+        }
+        ids.push_back(sequence.tokens[static_cast<size_t>(t)]);
+      }
+    }
+  }
+  int64_t tokens() const { return static_cast<int64_t>(ids.size()); }
+  int64_t scored() const { return static_cast<int64_t>(rows.size()); }
+};
+
+// Memory for the largest micro-batch, used by one after another.
+struct Learner::Workspace {
+  Buffer cache, hidden, dhidden_rows, dhidden;
+  Activations activations;
+  BackwardScratch scratch;
+
+  Workspace(const ModelConfig& c, const std::vector<TrainSequence>& sequences, const std::vector<MicroBatch>& batches,
+            bool train)
+      : Workspace(c, measure(sequences, batches), train) {}
+
+ private:
+  struct Sizes {
+    int64_t tokens = 0, scored = 0, blocks = 0;
+  };
+  static Sizes measure(const std::vector<TrainSequence>& sequences, const std::vector<MicroBatch>& batches) {
+    Sizes sizes;
+    for (const MicroBatch& range : batches) {
+      const Packed packed(sequences, range);
+      sizes.tokens = std::max(sizes.tokens, packed.tokens());
+      sizes.scored = std::max(sizes.scored, packed.scored());
+      sizes.blocks = std::max(sizes.blocks, forest_blocks(packed.parents));
+    }
+    return sizes;
+  }
+  Workspace(const ModelConfig& c, Sizes sizes, bool train)
+      : cache(sizes.blocks * kv_block_floats(c)),
+        hidden(sizes.scored * c.hidden),
+        dhidden_rows(train ? sizes.scored * c.hidden : 0),
+        dhidden(train ? sizes.tokens * c.hidden : 0),
+        activations(c, sizes.tokens, train),
+        scratch(c, train ? sizes.tokens : 0) {}
+};
+
+std::vector<float> Learner::forward_scores(const Packed& packed, const TokenBatch& batch, float temperature,
+                                           const Operation& operation, Workspace& w, std::vector<float>& lse) {
+  const ModelConfig& c = model_.config();
+  forward(model_, batch, w.activations, operation);
+  for (int64_t i = 0; i < packed.scored(); ++i) {
+    std::memcpy(w.hidden.data() + i * c.hidden, w.activations.hidden + packed.rows[static_cast<size_t>(i)] * c.hidden,
                 static_cast<size_t>(c.hidden) * sizeof(float));
   }
-  std::vector<float> scores(rows.size()), lse(rows.size());
-  const int head = model_.parameters().head();
-  model_.kernels().logprob->forward(model_.exec(),
-                                    {scores.data(), lse.data(), nullptr, nullptr, hidden.data(), model_.weight(head),
-                                     targets.data(), scored, c.hidden, c.vocab, 1.0f / temperature});
-  size_t at = 0;
-  for (size_t i = range.first; i < range.last; ++i) {
-    const size_t count = sequences[i].tokens.size() - static_cast<size_t>(sequences[i].prompt_length);
-    logprobs[i].assign(scores.begin() + static_cast<int64_t>(at), scores.begin() + static_cast<int64_t>(at + count));
-    at += count;
-  }
-  if (!train) return;
+  std::vector<float> scores(packed.rows.size());
+  lse.resize(packed.rows.size());
+  model_.kernels().logprob->forward(
+      model_.exec(), {scores.data(), lse.data(), nullptr, nullptr, w.hidden.data(),
+                      model_.weight(model_.parameters().head()), packed.targets.data(), packed.scored(), c.hidden,
+                      c.vocab, 1.0f / temperature});
+  return scores;
+}
 
+void Learner::backward_scores(const Packed& packed, const TokenBatch& batch, const std::vector<float>& upstream,
+                              const std::vector<float>& lse, float temperature, const Operation& operation,
+                              Workspace& w) {
+  const ModelConfig& c = model_.config();
+  const int head = model_.parameters().head();
   operation.poll();
   gradients_.mark_touched();
-  Buffer dhidden_rows(scored * c.hidden), dhidden(t * c.hidden);
   model_.kernels().logprob->backward(
-      model_.exec(), {dhidden_rows.data(), gradients_.of(head), upstream.data(), lse.data(), hidden.data(),
-                      model_.weight(head), targets.data(), scored, c.hidden, c.vocab, 1.0f / temperature});
-  for (int64_t i = 0; i < scored; ++i) {
-    std::memcpy(dhidden.data() + rows[static_cast<size_t>(i)] * c.hidden, dhidden_rows.data() + i * c.hidden,
+      model_.exec(), {w.dhidden_rows.data(), gradients_.of(head), upstream.data(), lse.data(), w.hidden.data(),
+                      model_.weight(head), packed.targets.data(), packed.scored(), c.hidden, c.vocab,
+                      1.0f / temperature});
+  w.dhidden.fill_zero();
+  for (int64_t i = 0; i < packed.scored(); ++i) {
+    std::memcpy(w.dhidden.data() + packed.rows[static_cast<size_t>(i)] * c.hidden, w.dhidden_rows.data() + i * c.hidden,
                 static_cast<size_t>(c.hidden) * sizeof(float));
   }
-  BackwardScratch scratch(c, t);
-  backward(model_, batch, activations, dhidden.data(), scratch, gradients_, operation);
+  backward(model_, batch, w.activations, w.dhidden.data(), w.scratch, gradients_, operation);
+}
+
+// Forward, and backward where there is a loss gradient, over all micro-batches.
+std::vector<std::vector<float>> Learner::run(const std::vector<TrainSequence>& sequences,
+                                             const std::vector<std::vector<float>>* loss_gradient, float temperature,
+                                             const Operation& operation) {
+  const ModelConfig& c = model_.config();
+  std::vector<std::vector<float>> logprobs(sequences.size());
+  const std::vector<MicroBatch> batches = cut(sequences);
+  if (batches.empty()) return logprobs;
+  Workspace workspace(c, sequences, batches, loss_gradient != nullptr);
+  for (const MicroBatch& range : batches) {
+    operation.poll();
+    const Packed packed(sequences, range);
+    const TokenBatch batch = layout_forest(packed.ids, packed.parents, workspace.cache.data(), kv_block_floats(c));
+    std::vector<float> lse, upstream;
+    const std::vector<float> scores = forward_scores(packed, batch, temperature, operation, workspace, lse);
+    auto next = scores.begin();
+    for (size_t i = range.first; i < range.last; ++i) {
+      const int64_t count = static_cast<int64_t>(sequences[i].tokens.size()) - sequences[i].prompt_length;
+      logprobs[i].assign(next, next + count);
+      next += count;
+      if (loss_gradient == nullptr) continue;
+      upstream.insert(upstream.end(), (*loss_gradient)[i].begin(), (*loss_gradient)[i].end());
+    }
+    if (loss_gradient != nullptr) backward_scores(packed, batch, upstream, lse, temperature, operation, workspace);
+  }
+  return logprobs;
 }
 
 std::vector<std::vector<float>> Learner::accumulate(const std::vector<TrainSequence>& sequences,
@@ -133,12 +194,8 @@ std::vector<std::vector<float>> Learner::accumulate(const std::vector<TrainSeque
   // Where there is nothing to lose, undoing means clearing; else a copy is taken.
   const bool was_zero = gradients_.is_zero();
   std::vector<Buffer> saved = was_zero ? std::vector<Buffer>() : gradients_.snapshot();
-  std::vector<std::vector<float>> logprobs(sequences.size());
   try {
-    for (const MicroBatch& range : cut(sequences)) {
-      operation.poll();
-      run(sequences, range, loss_gradient, temperature, operation, logprobs);
-    }
+    return run(sequences, &loss_gradient, temperature, operation);
   } catch (...) {
     if (was_zero) {
       gradients_.clear();
@@ -147,18 +204,12 @@ std::vector<std::vector<float>> Learner::accumulate(const std::vector<TrainSeque
     }
     throw;
   }
-  return logprobs;
 }
 
 std::vector<std::vector<float>> Learner::logprobs(const std::vector<TrainSequence>& sequences, float temperature,
                                                   const Operation& operation) {
   check(sequences, temperature);
-  std::vector<std::vector<float>> logprobs(sequences.size());
-  for (const MicroBatch& range : cut(sequences)) {
-    operation.poll();
-    run(sequences, range, {}, temperature, operation, logprobs);
-  }
-  return logprobs;
+  return run(sequences, nullptr, temperature, operation);
 }
 
 std::vector<float> Learner::gradient(int parameter) {
@@ -187,10 +238,13 @@ double Learner::step(const AdamWOptions& o) {
   const double norm = std::sqrt(squares);
   const double scale = norm > o.max_grad_norm ? o.max_grad_norm / (norm + 1e-6) : 1.0;
   if (m_.empty()) {
+    std::vector<Buffer> m, v;
     for (int i = 0; i < parameters.count(); ++i) {
-      m_.emplace_back(parameters[i].stored_floats());
-      v_.emplace_back(parameters[i].stored_floats());
+      m.emplace_back(parameters[i].stored_floats());
+      v.emplace_back(parameters[i].stored_floats());
     }
+    m_ = std::move(m);
+    v_ = std::move(v);
   }
   // All new storage first: past this point nothing can fail halfway.
   std::vector<std::shared_ptr<Buffer>> updated;

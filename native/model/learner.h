@@ -54,9 +54,16 @@ class Learner {
     size_t first, last;  // sequences
   };
   std::vector<MicroBatch> cut(const std::vector<TrainSequence>& sequences) const;
-  void run(const std::vector<TrainSequence>& sequences, MicroBatch range,
-           const std::vector<std::vector<float>>& loss_gradient, float temperature, const Operation& operation,
-           std::vector<std::vector<float>>& logprobs);
+  struct Packed;
+  struct Workspace;
+  std::vector<std::vector<float>> run(const std::vector<TrainSequence>& sequences,
+                                      const std::vector<std::vector<float>>* loss_gradient, float temperature,
+                                      const Operation& operation);
+  std::vector<float> forward_scores(const Packed& packed, const TokenBatch& batch, float temperature,
+                                    const Operation& operation, Workspace& workspace, std::vector<float>& lse);
+  void backward_scores(const Packed& packed, const TokenBatch& batch, const std::vector<float>& upstream,
+                       const std::vector<float>& lse, float temperature, const Operation& operation,
+                       Workspace& workspace);
   void check(const std::vector<TrainSequence>& sequences, float temperature) const;
 
   Model& model_;

@@ -1,6 +1,7 @@
 #include "model/model.h"
 
 #include <algorithm>
+#include <atomic>
 #include <cstring>
 
 namespace lsp {
@@ -16,6 +17,7 @@ Model::Model(const ModelConfig& config, int threads)
 }
 
 void Model::load(const std::vector<TensorLocation>& tensors, const Operation& operation) {
+  bump_version();  // first: a load that fails midway has changed weights, too
   for (const TensorLocation& tensor : tensors) {
     operation.poll();
     const int index = parameters_.find(tensor.name);
@@ -23,7 +25,6 @@ void Model::load(const std::vector<TensorLocation>& tensors, const Operation& op
     read_tensor(tensor, parameters_[index], values->data(), operation);
     publish(index, std::move(values));
   }
-  bump_version();
 }
 
 void Model::check_loaded() const {
@@ -34,7 +35,11 @@ void Model::check_loaded() const {
 
 std::shared_ptr<Buffer> Model::writable(int parameter) {
   std::shared_ptr<Buffer>& current = weights_[static_cast<size_t>(parameter)];
-  if (current != nullptr && current.use_count() == 1) return current;
+  if (current != nullptr && current.use_count() == 1) {
+    // The last other owner may have read it on another thread just before it let go.
+    std::atomic_thread_fence(std::memory_order_acquire);
+    return current;
+  }
   return std::make_shared<Buffer>(parameters_[parameter].stored_floats());
 }
 
