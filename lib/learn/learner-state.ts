@@ -19,6 +19,8 @@ export function readLearnerState(path: string, model: NativeModel): LearnerState
   if (!Number.isSafeInteger(stepCount) || stepCount < 0) {
     throw corrupt(path, 'its `step_count` is missing or not a number.', REMEDY);
   }
+  // Before the first update there are no moments.
+  if (stepCount === 0 && tensors.length === 0) return { tensors: [], stepCount };
   const found = new Map(tensors.map((tensor) => [tensor.name, tensor]));
   const locations = model.parameterNames().flatMap((parameter) => {
     const shape = model.parameterShape(parameter);
