@@ -177,7 +177,7 @@ std::vector<float> to_floats(const Napi::Value& value, const std::string& name) 
   return copy_of<float>(view_of(value, napi_float32_array, "a Float32Array", name));
 }
 
-// Ranges that ModelConfig::check refuses later are wider here only where it has a reason of its own to state.
+// Types and integers here; what sizes make a model is for ModelConfig::check to say.
 ModelConfig to_config(const Napi::Value& value, const std::string& name) {
   constexpr int64_t kMost = int64_t{1} << 31;
   const Fields fields(value, name);

@@ -180,9 +180,9 @@ void Worker::run_progress(Napi::Env env, Job& job) {
   const Napi::HandleScope scope(env);
   try {
     job.progress(env);
-  } catch (const Napi::Error& error) {
-    job.thrown.emplace(error);
+  } catch (...) {
     if (job.operation) job.operation->abort();
+    job.thrown.emplace(env, error_value(env, std::current_exception()));
   }
 }
 

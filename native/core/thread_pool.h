@@ -27,6 +27,7 @@ class ThreadPool {
 
  private:
   void work(int worker);
+  void join();
   void drain(int worker);
 
   const int size_;
