@@ -1,12 +1,5 @@
 /** Wrong arguments: an error with code INVALID_ARGUMENT that names the option, never a crash. */
-import type {
-  NativeAdamW,
-  NativeGenerateOptions,
-  NativeLearner,
-  NativeModel,
-  NativeModelConfig,
-  TensorLocation,
-} from '../../lib/native/addon';
+import type { NativeAdamW, NativeLearner, NativeModel } from '../../lib/native/addon';
 import { loadAddon } from '../../lib/native/load';
 import {
   codeOf,

@@ -14,13 +14,8 @@ import { openModelSource } from '../../lib/model/formats';
 import type { ModelSource } from '../../lib/model/formats';
 import { writeTinyModel, type TinyModelOptions } from './tiny-model';
 
-/** Large enough that a whole generation takes seconds: for tests that interrupt one. */
-export const SLOW_MODEL: TinyModelOptions = {
-  hiddenSize: 256,
-  intermediateSize: 1024,
-  numLayers: 12,
-  maxPositions: 16_384,
-};
+/** Small, but so deep and with so long a context that a whole generation takes a minute: for interrupting one. */
+export const SLOW_MODEL: TinyModelOptions = { numLayers: 64, maxPositions: 65_536 };
 
 export interface TinySource {
   source: ModelSource;
