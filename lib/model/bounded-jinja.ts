@@ -150,6 +150,14 @@ function formatTime(date: Date, format: string): string {
 
 /** Type of a node that stands for a value already computed. */
 const HELD = '__held';
+/** Argument nodes that are left as they are. */
+const UNHELD = [
+  'StringLiteral',
+  'IntegerLiteral',
+  'FloatLiteral',
+  'SpreadExpression',
+  'KeywordSpreadExpression',
+];
 
 class BoundedInterpreter extends Interpreter {
   private steps = 0;
@@ -198,7 +206,8 @@ class BoundedInterpreter extends Interpreter {
 
   private holdAll(nodes: Node[], environment: Environment): Node[] {
     return nodes.map((node) => {
-      if (node.type === 'SpreadExpression' || node.type === 'KeywordSpreadExpression') return node;
+      // Some filters look for literals in the syntax tree; and spread arguments are many values, weighed one by one.
+      if (UNHELD.includes(node.type)) return node;
       if (node.type !== 'KeywordArgumentExpression') return this.hold(node, environment);
       return { ...node, value: this.hold(node['value'] as Node, environment) };
     });
@@ -206,19 +215,19 @@ class BoundedInterpreter extends Interpreter {
 
   private checkProduct(operand: Node, args: Node[]): void {
     const size = (node: Node): number => {
-      const held = node.type === 'KeywordArgumentExpression' ? (node['value'] as Node) : node;
-      if (held.type !== HELD) return 1;
-      const value = held['value'] as Value;
-      return typeof value.value === 'number' ? Math.abs(value.value) : this.weigh(value);
+      const given = node.type === 'KeywordArgumentExpression' ? (node['value'] as Node) : node;
+      if (given.type === HELD) return this.weigh(given['value'] as Value, true);
+      return this.weigh(given as unknown as Value, true); // a literal has its value where values have it
     };
     const product = args.reduce((sum, arg) => sum + size(arg), 1) * size(operand);
     if (!(product <= MAX_PRODUCT)) throw new Error('a filter whose result could be huge');
   }
 
   /** Characters and items that a value would have written out, remembered for containers. */
-  private weigh(value: Value, depth = 0): number {
+  private weigh(value: Value, numbersCount = false, depth = 0): number {
     const inner: unknown = value.value;
     if (typeof inner === 'string') return inner.length;
+    if (typeof inner === 'number') return numbersCount ? Math.abs(inner) : 1;
     const isContainer = Array.isArray(inner) || (inner instanceof Map && value.type !== 'NamespaceValue');
     if (!isContainer) return 1;
     const known = this.weights.get(inner);
@@ -226,7 +235,7 @@ class BoundedInterpreter extends Interpreter {
     if (depth > 100) throw new Error('values nested more than 100 deep');
     let sum = 1;
     for (const item of inner.values() as Iterable<Value>) {
-      sum += 1 + this.weigh(item, depth + 1);
+      sum += 1 + this.weigh(item, false, depth + 1);
       if (sum > this.maxWeight) break;
     }
     this.weights.set(inner, sum);

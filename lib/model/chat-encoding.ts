@@ -35,12 +35,14 @@ export class ChatEncoder {
   readonly #tokens: RegExp | undefined;
   /** UTF-16 code units of the special tokens, but white space. */
   readonly #alphabet: number[];
+  readonly #lowerTexts: string[];
 
   /** @param controls texts of the special tokens */
   constructor(controls: Iterable<string>) {
     const texts = [...controls].sort((a, b) => b.length - a.length);
     // Alternatives in order of length: the longest token at the leftmost place, as tokenizers match.
     this.#tokens = texts.length > 0 ? new RegExp(texts.map(escapeRegExp).join('|'), 'g') : undefined;
+    this.#lowerTexts = texts.map((text) => text.toLowerCase());
     const units = new Set<number>();
     for (const text of texts) {
       for (let index = 0; index < text.length; index += 1) {
@@ -61,11 +63,11 @@ export class ChatEncoder {
     if (ofTemplate && sameTokens(present, ofTemplate)) return { kind: 'whole', text };
     if (ofTemplate && disguise.undo(disguised!) === text) return { kind: 'split', text, spans: ofTemplate };
     // The template looks into the messages (upper case, splitting at a marker …), so that the disguise changes what
-    // it does. Disguise as little as possible: one character of each special token that a message spells out.
+    // it does. Disguise only what looks like a special token, or like a part of one that neighbours could complete.
     const light = attempt(() => render(messages.map((message) => this.#disguiseTokens(message, disguise))));
-    if (ofTemplate && light !== undefined && disguise.undo(light) === text) {
+    if (light !== undefined && disguise.undo(light) === text) {
       const spans = this.#spans(light);
-      if (sameTokens(spans, ofTemplate)) return { kind: 'split', text, spans };
+      return sameTokens(present, spans) ? { kind: 'whole', text } : { kind: 'split', text, spans };
     }
     throw new LspError(
       'INVALID_CHAT_TEMPLATE',
@@ -83,8 +85,26 @@ export class ChatEncoder {
   }
 
   #disguiseTokens(message: ChatMessage, disguise: Disguise): ChatMessage {
-    const content = message.content.replace(this.#tokens!, (token) => disguise.firstVisible(token));
-    return { ...message, content };
+    const { content } = message;
+    const lower = content.toLowerCase();
+    // Case folding that changes lengths would shift positions; such text is disguised whole.
+    if (lower.length !== content.length) return disguise.message(message);
+    const first = content.length - content.trimStart().length;
+    const last = content.trimEnd().length;
+    const ranges: [number, number][] = [];
+    for (const token of this.#lowerTexts) {
+      if (token.includes(lower.slice(first, last))) return disguise.message(message);
+      for (let at = lower.indexOf(token); at >= 0; at = lower.indexOf(token, at + 1))
+        ranges.push([at, at + token.length]);
+      for (let length = 1; length < token.length; length += 1) {
+        if (lower.startsWith(token.slice(-length), first)) ranges.push([first, first + length]);
+        if (lower.endsWith(token.slice(0, length), last)) ranges.push([last - length, last]);
+      }
+    }
+    const units = content.split('');
+    for (const [start, end] of ranges)
+      for (let at = start; at < end; at += 1) units[at] = disguise.unit(content[at]!);
+    return { ...message, content: units.join('') };
   }
 }
 
@@ -133,18 +153,14 @@ class Disguise {
   message(message: ChatMessage): ChatMessage {
     let content = '';
     for (let index = 0; index < message.content.length; index += 1) {
-      content += this.#to.get(message.content.charCodeAt(index)) ?? message.content[index]!;
+      content += this.unit(message.content[index]!);
     }
     return { ...message, content };
   }
 
-  /** The token with its first character that has a stand-in replaced. */
-  firstVisible(token: string): string {
-    for (let index = 0; index < token.length; index += 1) {
-      const standIn = this.#to.get(token.charCodeAt(index));
-      if (standIn !== undefined) return token.slice(0, index) + standIn + token.slice(index + 1);
-    }
-    return token;
+  /** The stand-in of one UTF-16 code unit, or itself. */
+  unit(unit: string): string {
+    return this.#to.get(unit.charCodeAt(0)) ?? unit;
   }
 
   undo(text: string): string {

@@ -17,7 +17,8 @@ import { withModelFile } from '../../lib/model/formats/model-file';
 import { readSafetensorsHeader } from '../../lib/model/formats/safetensors';
 import { errorOf, expectError } from '../support/errors';
 import { u64 } from '../support/tiny-gguf';
-import { encodeSafetensors, seededUniform, tinyTokenizer, writeTinyModel } from '../support/tiny-model';
+import type { tinyTokenizer } from '../support/tiny-model';
+import { encodeSafetensors, seededUniform, writeTinyModel } from '../support/tiny-model';
 
 const root = mkdtempSync(join(tmpdir(), 'lsp-safetensors-'));
 afterAll(() => rmSync(root, { recursive: true, force: true }));
@@ -156,6 +157,13 @@ function model(change: (directory: string) => void = () => undefined): string {
   const directory = writeTinyModel(join(root, `model-${serial++}`));
   change(directory);
   return directory;
+}
+
+function directoryInsteadOf(name: string): string {
+  return model((directory) => {
+    rmSync(join(directory, name));
+    mkdirSync(join(directory, name));
+  });
 }
 
 function editJson(directory: string, name: string, change: (value: Record<string, unknown>) => void): void {
@@ -298,13 +306,13 @@ describe('a Hugging Face directory', () => {
     ['a device', () => '/dev/zero', 'INVALID_MODEL_FILE', /expected a .gguf file/],
     [
       'a directory for config.json',
-      () => model((at) => (rmSync(join(at, 'config.json')), mkdirSync(join(at, 'config.json')))),
+      () => directoryInsteadOf('config.json'),
       'INVALID_MODEL_FILE',
       /regular file/,
     ],
     [
       'a directory for the weights',
-      () => model((at) => (rmSync(join(at, 'model.safetensors')), mkdirSync(join(at, 'model.safetensors')))),
+      () => directoryInsteadOf('model.safetensors'),
       'INVALID_MODEL_FILE',
       /regular file/,
     ],

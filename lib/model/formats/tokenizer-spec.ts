@@ -5,6 +5,7 @@
  */
 import { describe, isRecord } from '../../options';
 import { corrupt, unsupported } from './model-file';
+import { mayBacktrackForever } from './pattern-check';
 
 export interface AddedToken {
   id: number;
@@ -106,6 +107,9 @@ function checkPattern(path: string, where: string, pattern: unknown): void {
     throw corrupt(path, `a pattern in \`${where}\` is not a text.`);
   if (regex.length > MAX_REGEX_LENGTH)
     throw corrupt(path, `a pattern in \`${where}\` is ${regex.length} characters.`);
+  if (pattern['Regex'] !== undefined && mayBacktrackForever(regex)) {
+    throw unsupported(path, `a pattern in \`${where}\` may never end: ${regex.slice(0, 100)}`);
+  }
 }
 
 /** `added_tokens`, checked. */
