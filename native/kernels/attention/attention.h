@@ -5,7 +5,7 @@
 // The token tree. Every token has a parent (the token before it, -1 for a first one) and a position (its depth). It
 // attends to itself and its ancestors. The tree comes cut into segments: maximal runs of tokens that are consecutive in
 // the batch, each the parent of the next. A segment names the cache blocks of its whole path from position 0 on, so
-// branches share the blocks of their prefix; model/token_tree.h derives segments and blocks from (parent, position).
+// branches share the blocks of their prefix; model/token_batch.h derives segments and blocks from (parent, position).
 //
 // softmax(q k / sqrt(D)) v (Vaswani et al. 2017, equation 1), computed block by block of 32 keys counted from position
 // 0 (Milakov and Gimelshein 2018, algorithm 3; Dao et al. 2022, algorithm 1). A query's result depends on its own path

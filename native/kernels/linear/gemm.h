@@ -61,6 +61,7 @@ LSP_INLINE void gemm_panels(const GemmPart& part, int64_t first, int64_t last, i
 
 // Splits the work into row blocks and, where these are too few to keep all threads busy, panel ranges.
 static void gemm(Exec& exec, const Gemm& g) {
+  if (g.m == 0) return;
   int64_t panels = 0;
   for (int i = 0; i < g.part_count; ++i) panels += ceil_div(g.parts[i].n, kPanelColumns);
   const int64_t row_blocks = ceil_div(g.m, kRowBlock);

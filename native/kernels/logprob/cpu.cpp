@@ -54,14 +54,18 @@ static void combine_row(const LogprobForward& f, const ChunkStats* stats, int64_
     const ChunkStats& s = stats[chunk * f.t + row];
     const double distance = static_cast<double>(s.top) - static_cast<double>(top);
     if (distance < -100.0) continue;  // below e^-100 of the largest term
+    if (distance != distance) {
+      sum = distance;
+      break;
+    }
     const double weight = scalar::exp(distance);
     sum += weight * static_cast<double>(s.sum);
     moment += weight * (static_cast<double>(s.moment) + distance * static_cast<double>(s.sum));
   }
-  const double log_sum = scalar::log(sum);
-  const float lse = static_cast<float>(static_cast<double>(top) + log_sum);
   // A sum that is not a positive number came from a NaN or an infinity in the logits: say so in every output.
-  const bool finite = sum > 0.0 && sum < 1e300 && lse - lse == 0.0f;
+  const double log_sum = sum > 0.0 && sum < 1e300 ? scalar::log(sum) : static_cast<double>(__builtin_nanf(""));
+  const float lse = static_cast<float>(static_cast<double>(top) + log_sum);
+  const bool finite = lse - lse == 0.0f;
   const float bad = __builtin_nanf("");
   if (f.lse != nullptr) f.lse[row] = finite ? lse : bad;
   if (f.logprob != nullptr) f.logprob[row] = finite ? target - lse : bad;

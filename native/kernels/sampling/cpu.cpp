@@ -97,20 +97,25 @@ static int32_t locate(const float* probability, int64_t v, const double* block_s
 
 static int32_t sample_row(const Sampling& s, const SamplingRow& row, float* probability, double* block_sums) {
   if (s.temperature == 0.0f) return greedy(row, s.v);
+  // Banned tokens must not set the base either: far below it, everything else would underflow.
+  __builtin_memcpy(probability, row.logits, static_cast<size_t>(s.v) * sizeof(float));
+  for (int64_t i = 0; i < row.banned_count; ++i) {
+    const int64_t token = row.banned[i];
+    if (token >= 0 && token < s.v && row.logits[token] == row.logits[token]) probability[token] = -__builtin_inff();
+  }
   Vec top = splat(-__builtin_inff());
-  for_lanes(s.v, [&](int64_t i, int n) { top = max(top, keep_first(load_n(row.logits + i, n), n, top)); });
+  for_lanes(s.v, [&](int64_t i, int n) { top = max(top, keep_first(load_n(probability + i, n), n, top)); });
   const Vec base = splat(max_lanes(top)), inverse = splat(1.0f / s.temperature);
   for_lanes(s.v, [&](int64_t i, int n) {
-    store_n(probability + i, exp((load_n(row.logits + i, n) - base) * inverse), n);
+    store_n(probability + i, exp((load_n(probability + i, n) - base) * inverse), n);
   });
-  for (int64_t i = 0; i < row.banned_count; ++i) {
-    if (row.banned[i] >= 0 && row.banned[i] < s.v) probability[row.banned[i]] = 0.0f;
-  }
-  if (s.top_k > 0 && s.top_k < s.v) {
-    keep_largest(row.logits, probability, s.v, static_cast<double>(s.top_k), [](int64_t) { return 1.0; });
-  }
+  // A NaN shows here, before any truncation can drop it.
   double total = sum_of(probability, s.v, block_sums);
   if (!(total > 0.0 && total < 1e300)) return -1;
+  if (s.top_k > 0 && s.top_k < s.v) {
+    keep_largest(row.logits, probability, s.v, static_cast<double>(s.top_k), [](int64_t) { return 1.0; });
+    total = sum_of(probability, s.v, block_sums);
+  }
   if (s.top_p < 1.0f) {
     keep_largest(row.logits, probability, s.v, static_cast<double>(s.top_p) * total,
                  [&](int64_t i) { return static_cast<double>(probability[i]); });
