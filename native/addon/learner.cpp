@@ -26,10 +26,12 @@ class LearnerState : public Dependent {
     if (learner_ == nullptr) return;
     steps_.store(learner_->step_count());
     const ParameterList& parameters = session_->parameters();
-    int64_t floats = 0;
-    for (int i = 0; i < parameters.count(); ++i) floats += parameters[i].stored_floats();
-    const bool has_moments = learner_->step_count() > 0;
-    set_bytes(4 * floats * (has_moments ? 3 : 1));
+    int64_t values = 0;
+    for (int i = 0; i < parameters.count(); ++i) values += parameters[i].stored_floats();
+    const bool tied = parameters.head() == parameters.embedding();  // then its gradient is kept in two parts
+    const int64_t gradients = values + (tied ? parameters[parameters.embedding()].stored_floats() : 0);
+    const int64_t moments = learner_->step_count() > 0 ? 2 * values : 0;
+    set_bytes(4 * (gradients + moments));
   }
   void release() override {
     disposed_.store(true);
