@@ -42,7 +42,7 @@ export interface SaveContent {
 export async function saveHuggingFace(directory: string, content: SaveContent): Promise<void> {
   const target = resolve(directory);
   const parent = dirname(target);
-  await io('create', parent, () => mkdir(parent, { recursive: true }));
+  await io('create', parent, () => makeDirectories(parent));
   const replaced = await requireReplaceable(target);
   const temporary = join(parent, `.${basename(target)}.${randomUUID()}.tmp`);
   try {
@@ -57,6 +57,22 @@ export async function saveHuggingFace(directory: string, content: SaveContent): 
   } catch (error) {
     await rm(temporary, { recursive: true, force: true }).catch(() => undefined);
     throw error;
+  }
+}
+
+/** Like mkdir's `recursive`, which never returns where a file system denies that its directories can be (/proc). */
+async function makeDirectories(path: string): Promise<void> {
+  const make = async () => {
+    await mkdir(path).catch((error: unknown) => {
+      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+    });
+  };
+  try {
+    await make();
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+    await makeDirectories(dirname(path));
+    await make();
   }
 }
 
