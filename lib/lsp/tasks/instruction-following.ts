@@ -39,7 +39,7 @@ export interface InstructionFollowingOptions {
   /** Constraints of a query, 1..5; drawn uniformly between the two. Default 1 and 2. */
   minConstraints?: number;
   maxConstraints?: number;
-  /** drawn: least queries per draw (they are each other's baseline). Default 4. */
+  /** drawn: least queries per draw (they are each other's baseline). Default 2: more draws a step say more about the Solver. */
   queriesPerDraw?: number;
   /** drawn: whether the Challenger is told the constraints. Default true. */
   showConstraints?: boolean;
@@ -104,7 +104,7 @@ function settle(options: InstructionFollowingOptions): Settings {
       min: minConstraints,
       max: 5,
     }),
-    queriesPerDraw: expectInteger('queriesPerDraw', checked.queriesPerDraw ?? 4, { min: 1 }),
+    queriesPerDraw: expectInteger('queriesPerDraw', checked.queriesPerDraw ?? 2, { min: 1 }),
     showConstraints: expectBoolean('showConstraints', checked.showConstraints ?? true),
     kinds: checked.kinds,
     examples: expectInteger('examples', checked.examples ?? Math.min(3, examplePool.length), {
