@@ -195,6 +195,9 @@ ModelConfig to_config(const Napi::Value& value, const std::string& name) {
   const Napi::Value scaling = fields.get("ropeScaling");
   if (!scaling.IsUndefined()) config.rope_scaling = to_rope_scaling(scaling, fields.name("ropeScaling"));
   config.tied = to_bool(fields.get("tiedEmbeddings"), fields.name("tiedEmbeddings"));
+  if (!fields.get("paddingTokenId").IsUndefined()) {
+    config.padding_id = static_cast<int32_t>(fields.integer("paddingTokenId", 0, kMost - 1));
+  }
   config.check();
   return config;
 }

@@ -188,10 +188,10 @@ const DAMAGE: [string, (input: GgufInput) => void, LspErrorCode, RegExp][] = [
   ['layer count 0', (input) => setField(input, 'llama.block_count', 0), 'INVALID_MODEL_FILE', /numLayers/],
   ['4e9 layers', (input) => setField(input, 'llama.block_count', 4e9), 'INVALID_MODEL_FILE', /numLayers/],
   [
-    '4000 layers',
-    (input) => setField(input, 'llama.block_count', 4000),
+    '1000 layers',
+    (input) => setField(input, 'llama.block_count', 1000),
     'INVALID_MODEL_FILE',
-    /4000 layers need/,
+    /1000 layers need/,
   ],
   [
     'layer count as text',

@@ -43,16 +43,16 @@ export interface ModelSource {
 
 type SizeName = Exclude<keyof ParameterGeometry, 'tiedEmbeddings'> | 'maxPositions';
 
-/** Bounds that keep every later product exact and catch nonsense early; real models lie far inside. */
+/** Bounds that keep every later product exact and catch nonsense early; real models lie far inside. The engine has the same. */
 const LIMITS: readonly [SizeName, number, number][] = [
-  ['hiddenSize', 1, 2 ** 17],
+  ['hiddenSize', 1, 2 ** 16],
   ['intermediateSize', 1, 2 ** 20],
-  ['numLayers', 1, 4096],
-  ['numHeads', 1, 2 ** 12],
-  ['numKeyValueHeads', 1, 2 ** 12],
-  ['headSize', 2, 2 ** 12],
-  ['vocabSize', 1, 2 ** 24],
-  ['maxPositions', 1, 2 ** 31 - 1],
+  ['numLayers', 1, 1024],
+  ['numHeads', 1, 1024],
+  ['numKeyValueHeads', 1, 1024],
+  ['headSize', 2, 1024],
+  ['vocabSize', 1, 2 ** 22],
+  ['maxPositions', 1, 2 ** 24],
 ];
 
 /** Checks a configuration before anything is computed from it; `path` is the file to blame. */
@@ -71,8 +71,7 @@ export function checkConfig(path: string, config: Omit<ModelConfig, 'parameterCo
   }
   if (headSize % 2 !== 0) throw fail(`the head size ${headSize} is odd, which RoPE cannot rotate.`);
   if (!(rmsNormEps >= 0 && rmsNormEps < 1)) throw fail(`the RMSNorm epsilon ${rmsNormEps} is not in [0, 1).`);
-  if (!(ropeTheta > 0 && Number.isFinite(ropeTheta)))
-    throw fail(`the RoPE base ${ropeTheta} is not a positive number.`);
+  if (!(ropeTheta >= 1 && ropeTheta < 1e15)) throw fail(`the RoPE base ${ropeTheta} is not in [1, 10^15).`);
   if (ropeScaling) checkRopeScaling(fail, ropeScaling);
   for (const id of [config.bosTokenId, config.padTokenId, ...config.eosTokenIds]) {
     if (id !== null && !(Number.isSafeInteger(id) && id >= 0 && id < config.vocabSize)) {
