@@ -2,6 +2,7 @@
  * A language model that samples, scores and saves: the face of the native engine. Everything a caller gives is
  * checked here, so that native code sees only sound arguments; results come back as typed arrays and text.
  */
+import { existsSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { LspError } from '../errors';
 import type { NativeModel, NativeModelConfig } from '../native/addon';
@@ -9,6 +10,7 @@ import { fromNativeError, nativeSync, withSignal } from '../native/call';
 import { loadAddon } from '../native/load';
 import {
   checkOptions,
+  describe,
   expectArray,
   expectFunction,
   expectInteger,
@@ -108,7 +110,7 @@ export class LanguageModel implements AsyncDisposable {
     const signal = expectSignal('signal', given.signal);
     const onProgress = given.onProgress && expectFunction('onProgress', given.onProgress);
     signal?.throwIfAborted();
-    const opened = openModelSource(expectString('source', source, { allowEmpty: false }));
+    const opened = openModelSource(localPath(expectString('source', source, { allowEmpty: false })));
     requireWeightsFit(opened.config);
     const { config } = opened;
     const { vocabSize } = config;
@@ -323,6 +325,23 @@ function requireCpu({ device = 'auto', dtype = 'f32' }: LoadOptions): void {
   }
   expectOneOf('device', device, ['auto', 'cpu']);
   expectOneOf('dtype', dtype, ['f32']);
+}
+
+/** Names that could mean something other than a path are refused as such, unless a path of that name exists. */
+function localPath(source: string): string {
+  const isHubId =
+    /^[A-Za-z0-9][\w.-]*\/[A-Za-z0-9][\w.-]*$/.test(source) && !/\.(gguf|safetensors)$/i.test(source);
+  if ((isHubId || source === 'tiny') && !existsSync(source)) {
+    throw new LspError(
+      'UNSUPPORTED_MODEL',
+      `Expected a path for \`source\` but nothing lies at ${describe(source)}.`,
+      {
+        remedy:
+          'This version downloads no models and bundles none: give a .gguf file or a Hugging Face directory.',
+      },
+    );
+  }
+  return source;
 }
 
 function defaultThreads(): number {

@@ -1,4 +1,5 @@
 /** Whether a model fits into memory: asked before it is loaded. */
+import { freemem, totalmem } from 'node:os';
 import { LspError } from '../errors';
 import type { ModelConfig } from './types';
 
@@ -17,16 +18,26 @@ export function cacheBytesPerToken(config: ModelConfig): number {
   return 2 * config.numLayers * config.numKeyValueHeads * config.headSize * FLOAT_BYTES;
 }
 
+/**
+ * Bytes that can be had at most: what is free, and no more than a container allows. What a container's files fill of
+ * its limit can be given back, and macOS calls little of its memory free, so both count as available: a refusal must
+ * be right, a doubt is left to the allocation itself.
+ */
+export function availableMemory(): number {
+  const free = process.platform === 'linux' ? freemem() : totalmem();
+  return Math.min(free, process.constrainedMemory() || Infinity);
+}
+
 /** Bytes that activations or the key-value cache may take when nobody says: 1 GiB, or a quarter of what is free. */
 export function defaultMemoryBudget(): number {
-  return Math.max(2 ** 24, Math.min(DEFAULT_WORKING_BYTES, Math.floor(process.availableMemory() / 4)));
+  return Math.max(2 ** 24, Math.min(DEFAULT_WORKING_BYTES, Math.floor(availableMemory() / 4)));
 }
 
 /**
  * Refuses a model whose weights alone are more than the memory that is free (limits of a container included).
  * @throws LspError OUT_OF_MEMORY
  */
-export function requireWeightsFit(config: ModelConfig, availableBytes = process.availableMemory()): void {
+export function requireWeightsFit(config: ModelConfig, availableBytes = availableMemory()): void {
   const needed = weightBytes(config);
   if (needed <= availableBytes) return;
   const words = (bytes: number) => `${(bytes / GIGABYTE).toPrecision(3)} GB`;

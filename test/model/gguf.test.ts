@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { LspError, type LspErrorCode } from '../../lib/errors';
 import { openModelSource } from '../../lib/model/formats';
+import { Tokenizer } from '../../lib/model/tokenizer';
 import { ropeFactors } from '../../lib/model/formats/rope-factors';
 import { errorOf, expectError } from '../support/errors';
 import { encodeGguf, GGUF, type GgufInput, ggufString, tinyGguf, u32, u64 } from '../support/tiny-gguf';
@@ -483,6 +484,54 @@ const DAMAGE: [string, (input: GgufInput) => void, LspErrorCode, RegExp][] = [
     /rope_freqs/,
   ],
 ];
+
+describe('a SentencePiece tokenizer', () => {
+  // What a model of this kind holds: bytes for whatever has no piece, and pieces with scores, best first.
+  const bytes = Array.from(
+    { length: 256 },
+    (_, byte) => `<0x${byte.toString(16).toUpperCase().padStart(2, '0')}>`,
+  );
+  const pieces = ['▁a', 'bc', 'ab', '▁abc', '▁', 'a', 'b', 'c'];
+  const tokens = ['<unk>', '<s>', '</s>', ...bytes, ...pieces];
+  const idOf = (piece: string) => tokens.indexOf(piece);
+
+  function make(prefix = true): Tokenizer {
+    const { config, tokenizer } = openBytes(
+      changed((input) => {
+        setField(input, 'tokenizer.ggml.model', 'llama');
+        const strings = input.fields.find(({ key }) => key.endsWith('.tokens'))!;
+        strings.value = tokens;
+        const types = [2, 3, 3, ...bytes.map(() => 6), ...pieces.map(() => 1)];
+        input.fields.find(({ key }) => key.endsWith('_type'))!.value = types;
+        const value = tokens.map((_, id) => (id < 259 ? 0 : 258 - id));
+        input.fields.push({ key: 'tokenizer.ggml.scores', type: GGUF.ARRAY, elementType: GGUF.F32, value });
+        setField(input, 'tokenizer.ggml.unknown_token_id', 0);
+        setField(input, 'tokenizer.ggml.add_space_prefix', prefix, GGUF.BOOL);
+        const embedding = tensorOf(input, 'token_embd.weight');
+        embedding.dimensions = [8, tokens.length];
+        embedding.data = Buffer.alloc(32 * tokens.length);
+      }),
+    );
+    return new Tokenizer(tokenizer, { vocabSize: config.vocabSize, eosTokenIds: [2] });
+  }
+
+  test('joins by score, falls back to bytes, puts a space first and BOS before prompts', () => {
+    const tokenizer = make();
+    // ▁a (best) is joined before ab or bc could be; then bc; then both.
+    expect([...tokenizer.encode('abc')]).toEqual([idOf('▁abc')]);
+    expect([...tokenizer.encode('ab bc')]).toEqual([idOf('▁a'), idOf('b'), idOf('▁'), idOf('bc')]);
+    expect([...tokenizer.encode('é')]).toEqual([idOf('▁'), idOf('<0xC3>'), idOf('<0xA9>')]);
+    expect([...tokenizer.encodePrompt('a')]).toEqual([1, idOf('▁a')]);
+    for (const text of ['abc', 'ab bc', 'é 🙂 x', '</s>', ''])
+      expect(tokenizer.decode(tokenizer.encode(text))).toBe(text);
+    expect([...tokenizer.encode('</s>')]).not.toContain(2);
+    expect([...tokenizer.encode('</s>', { parseSpecial: true })]).toContain(2);
+  });
+
+  test('without the space in front', () => {
+    expect([...make(false).encode('abc')]).toEqual([idOf('a'), idOf('bc')]);
+  });
+});
 
 describe('a damaged GGUF', () => {
   test.each(DAMAGE)('%s', (_, damage, code, message) => {

@@ -14,6 +14,7 @@ import { LanguageModel } from '../../lib/model/language-model';
 import type { Completion, Prompt } from '../../lib/model/types';
 import { expectError, rejectionOf } from '../support/errors';
 import { encodeGguf, tinyGguf } from '../support/tiny-gguf';
+import { SLOW_MODEL } from '../support/native-model';
 import { writeTinyModel } from '../support/tiny-model';
 
 const root = mkdtempSync(join(tmpdir(), 'lsp-model-'));
@@ -56,6 +57,9 @@ describe('loading', () => {
   test('a source that is not there', async () => {
     expectError(await rejectionOf(LanguageModel.load(join(root, 'nope'))), 'IO_ERROR', /ENOENT/);
     expectError(await rejectionOf(LanguageModel.load('')), 'INVALID_ARGUMENT', /`source`/);
+    for (const name of ['org/name', 'tiny']) {
+      expectError(await rejectionOf(LanguageModel.load(name)), 'UNSUPPORTED_MODEL', /downloads no models/);
+    }
   });
 
   test('progress ends at the whole, and a signal stops it with its reason', async () => {
@@ -169,15 +173,16 @@ describe('generating', () => {
   test('an aborted call rejects with the reason, before and during', async () => {
     const reason = new Error('stop it');
     await expect(model.generate(['x'], { signal: AbortSignal.abort(reason) })).rejects.toBe(reason);
+    await using slow = await LanguageModel.load(writeTinyModel(join(root, 'slow'), SLOW_MODEL));
     const controller = new AbortController();
-    const running = model.generate([Int32Array.of(5)], {
-      maxNewTokens: 511,
-      minNewTokens: 511,
+    const running = slow.generate([Int32Array.of(5)], {
+      maxNewTokens: 60_000,
+      minNewTokens: 60_000,
       signal: controller.signal,
       onProgress: () => controller.abort(reason),
     });
     await expect(running).rejects.toBe(reason);
-    expect((await model.generate(['x'], { maxNewTokens: 1 }))[0]).toHaveLength(1);
+    expect((await slow.generate(['x'], { maxNewTokens: 1 }))[0]).toHaveLength(1);
   });
 
   test('progress counts tokens and finished sequences', async () => {
@@ -245,13 +250,15 @@ describe('streaming', () => {
   });
 
   test('leaving the loop cancels, and the model goes on', async () => {
-    for await (const piece of model.stream(prompt, { maxNewTokens: 500, minNewTokens: 500 })) {
+    await using slow = await LanguageModel.load(writeTinyModel(join(root, 'slow'), SLOW_MODEL));
+    let pieces = 0;
+    for await (const piece of slow.stream(prompt, { maxNewTokens: 60_000, minNewTokens: 60_000 })) {
       expect(piece).not.toBe('');
+      pieces += 1;
       break;
     }
-    const started = performance.now();
-    await model.generate(['x'], { maxNewTokens: 1 });
-    expect(performance.now() - started).toBeLessThan(1000); // 500 tokens would have to be sampled first
+    expect(pieces).toBe(1);
+    expect((await slow.generate(['x'], { maxNewTokens: 1 }))[0]).toHaveLength(1); // not after 60,000 tokens
   });
 
   test('an abort and a bad option', async () => {

@@ -53,8 +53,8 @@ const BOOL = 7;
 /** Bytes of each fixed-size value type, by number: u8 i8 u16 i16 u32 i32 f32 bool - - u64 i64 f64. */
 const SCALAR_BYTES: readonly number[] = [1, 1, 2, 2, 4, 4, 4, 1, 0, 0, 8, 8, 8];
 
-/** Arrays with these prefixes are read; others are skipped. */
-const WANTED_ARRAYS = /^tokenizer\./;
+/** Arrays that are read; others are skipped. */
+const WANTED_ARRAYS = /^tokenizer\.ggml\.(tokens|scores|token_type|merges)$/;
 
 export function readGgufHeader(file: ModelFile): GgufHeader {
   const cursor = new FileCursor(file, MAX_HEADER_BYTES);

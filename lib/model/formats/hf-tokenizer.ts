@@ -8,8 +8,10 @@ import type { SpecialToken, SpecialTokens, TokenizerSource } from './model-sourc
 import { specificationTokens } from './tokenizer-spec';
 import type { JsonObject, JsonValue } from './strict-json';
 
-/** The largest known (vocabularies of 260k) take some 35 MB. */
-const MAX_TOKENIZER_BYTES = 128 * 2 ** 20;
+/** The largest known (vocabularies of 260k, merges written twice over) take some 35 MB. */
+const MAX_TOKENIZER_BYTES = 48 * 2 ** 20;
+/** Arrays and objects in it: one a merge, in the largest known half a million. */
+const MAX_TOKENIZER_BRACKETS = 4_000_000;
 const MAX_CONFIG_BYTES = 16 * 2 ** 20;
 const MAX_TEMPLATE_BYTES = 2 ** 20;
 
@@ -40,8 +42,12 @@ export function huggingFaceTokenizer(directory: string, vocabSize: number): Toke
 /** JSON.parse rather than the strict parser: these files are large, and duplicates in them are caught as token ids. */
 function readSpecification(path: string): Record<string, unknown> {
   let value: unknown;
+  const text = readTextFile(path, MAX_TOKENIZER_BYTES);
+  if (text.length > MAX_TOKENIZER_BRACKETS && countBrackets(text) > MAX_TOKENIZER_BRACKETS) {
+    throw corrupt(path, `it holds more than ${MAX_TOKENIZER_BRACKETS} arrays and objects.`);
+  }
   try {
-    value = JSON.parse(readTextFile(path, MAX_TOKENIZER_BYTES));
+    value = JSON.parse(text);
   } catch (error) {
     if (error instanceof SyntaxError || error instanceof RangeError) {
       throw corrupt(path, `it is not valid JSON: ${error.message.slice(0, 200)}.`);
@@ -50,6 +56,16 @@ function readSpecification(path: string): Record<string, unknown> {
   }
   if (!isRecord(value)) throw corrupt(path, 'expected a JSON object.');
   return value;
+}
+
+/** Opening brackets, those in strings included: a bound of what parsing will allocate. */
+function countBrackets(text: string): number {
+  let count = 0;
+  for (let at = 0; at < text.length; at += 1) {
+    const code = text.charCodeAt(at);
+    if (code === 0x5b || code === 0x7b) count += 1;
+  }
+  return count;
 }
 
 /** transformers adds BOS for this class unless told otherwise, whatever tokenizer.json says. */
@@ -70,18 +86,24 @@ function specialTokens(
   config: JsonObject | null,
   ids: ReadonlyMap<string, number>,
 ): SpecialTokens {
-  const find = (key: string): SpecialToken | null => {
+  const find = (key: string, needed: boolean): SpecialToken | null => {
     const value = config?.[key] ?? null;
     if (value === null) return null;
     const text = isRecord(value) ? value['content'] : value;
     if (typeof text !== 'string') throw corrupt(path, `\`${key}\` is not a token.`);
     const id = ids.get(text);
     // transformers would append it as a new token, beyond what the embedding knows.
+    if (id === undefined && !needed) return null;
     if (id === undefined)
       throw corrupt(path, `\`${key}\` is ${JSON.stringify(text.slice(0, 60))}, which no token has.`);
     return { id, text };
   };
-  return { bos: find('bos_token'), eos: find('eos_token'), unk: find('unk_token'), pad: find('pad_token') };
+  return {
+    bos: find('bos_token', true),
+    eos: find('eos_token', true),
+    unk: find('unk_token', false),
+    pad: find('pad_token', false),
+  };
 }
 
 /** A file of its own comes before the key in tokenizer_config.json, as in transformers. */
