@@ -18,9 +18,9 @@ if (names.length === 0)
 
 const note =
   '// Written by scripts/write-esm-entry.js: one instance of everything, whether imported or required.';
-const values = names.map((name) => `export const ${name} = lsp.${name};`).join('\n');
+const values = names.map((name) => `export const ${name} = commonJsBuild.${name};`).join('\n');
 fs.writeFileSync(
   path.join(distDirectory, 'index.mjs'),
-  `${note}\nimport lsp from './index.js';\n\n${values}\n`,
+  `${note}\nimport commonJsBuild from './index.js';\n\n${values}\n`,
 );
 fs.writeFileSync(path.join(distDirectory, 'index.d.mts'), `${note}\nexport * from './index.js';\n`);
