@@ -59,7 +59,7 @@ export class Checkpoints {
     return names
       .flatMap((name) => {
         const match = NAME.exec(name);
-        return match ? [this.#at(Number(match[1]))] : [];
+        return match ? [this.at(Number(match[1]))] : [];
       })
       .sort((a, b) => a.step - b.step);
   }
@@ -77,7 +77,7 @@ export class Checkpoints {
    * @throws LspError IO_ERROR (full disk, permissions); whatever `model.save` or `learner.saveState` throw
    */
   async save({ model, learner, state }: CheckpointContent): Promise<Checkpoint> {
-    const checkpoint = this.#at(state.nextStep);
+    const checkpoint = this.at(state.nextStep);
     // A complete one of the same step holds the same bits: a run has only one way to get there.
     if (await statusOf(checkpoint.path)) return checkpoint;
     const temporary = join(this.directory, `.${nameOf(state.nextStep)}.tmp`);
@@ -132,7 +132,8 @@ export class Checkpoints {
     return state;
   }
 
-  #at(step: number): Checkpoint {
+  /** Where the checkpoint of a step is, or would be. */
+  at(step: number): Checkpoint {
     const path = join(this.directory, nameOf(step));
     return { step, path, modelPath: join(path, MODEL), optimizerPath: join(path, OPTIMIZER) };
   }

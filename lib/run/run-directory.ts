@@ -57,6 +57,8 @@ export interface ProbeRecord {
   score: number;
   /** Score of each prompt, for paired comparisons. */
   scores: number[];
+  /** Mean number of tokens of an answer. */
+  meanTokens: number;
 }
 
 export interface TimingRecord {

@@ -91,7 +91,7 @@ describe('checkpoints', () => {
       [60, 0.1],
     ] as const) {
       await saved(run, step);
-      await run.probes.append({ step, score, scores: [score] });
+      await run.probes.append({ step, score, scores: [score], meanTokens: 9 });
     }
     expect((await run.checkpoints.list()).map(({ step }) => step)).toEqual([20, 50, 60]);
     expect((await run.bestProbe())?.step).toBe(20);
@@ -149,10 +149,10 @@ describe('records', () => {
     const run = await RunDirectory.create(out, CONFIG);
     for (let step = 1; step <= 2; step++) await run.record(stepResult(step));
     await saved(run, 2);
-    await run.probes.append({ step: 2, score: 1, scores: [1] });
+    await run.probes.append({ step: 2, score: 1, scores: [1], meanTokens: 9 });
     const [metrics, samples] = [await read('metrics.jsonl'), await read('samples.jsonl')];
     await run.record(stepResult(3));
-    await run.probes.append({ step: 3, score: 1, scores: [1] });
+    await run.probes.append({ step: 3, score: 1, scores: [1], meanTokens: 9 });
     await run.close();
     await appendFile(join(out, 'metrics.jsonl'), '{"step":4,"val');
     const resumed = await RunDirectory.resume(out);
@@ -166,7 +166,7 @@ describe('records', () => {
 
   test('without a checkpoint a run resumes from its beginning', async () => {
     const run = await RunDirectory.create(out, CONFIG);
-    await run.probes.append({ step: 0, score: 1, scores: [1] });
+    await run.probes.append({ step: 0, score: 1, scores: [1], meanTokens: 9 });
     await run.record(stepResult(1));
     await run.close();
     const resumed = await RunDirectory.resume(out);

@@ -1,0 +1,76 @@
+/** The `lsp` command: its subcommands, and how errors become messages and exit codes. */
+import { Command, CommanderError } from 'commander';
+import { LspError } from '../errors';
+import { generateCommand } from './generate';
+import { infoCommand } from './info';
+import { Output, type Streams } from './output';
+import { trainCommand } from './train';
+import { fromCommander, Interrupted, UsageError } from './usage';
+import { packageVersion } from './versions';
+
+/**
+ * Runs the command line.
+ *
+ * @param argv arguments after the name of the command
+ * @returns the exit code
+ */
+export async function runProgram(argv: readonly string[], streams: Streams = process): Promise<number> {
+  const program = new Command('lsp')
+    .description('Language Self-Play: language models that improve themselves, on native kernels.')
+    .version(packageVersion(), '--version', 'print the version')
+    .helpOption('--help', 'print this help')
+    .helpCommand(false);
+  for (const command of [trainCommand(streams), generateCommand(streams), infoCommand(streams)]) {
+    program.addCommand(command.helpOption('--help', 'print this help'));
+  }
+  for (const command of [program, ...program.commands]) {
+    command.exitOverride().configureOutput({
+      writeOut: (text) => streams.stdout.write(text),
+      writeErr: () => undefined, // errors are printed below, in one form
+    });
+  }
+  const output = new Output({ json: argv.includes('--json'), streams });
+  if (argv.length === 0) {
+    streams.stderr.write(program.helpInformation());
+    return 2;
+  }
+  try {
+    await program.parseAsync(argv, { from: 'user' });
+    return 0;
+  } catch (error) {
+    return report(error, output, program, argv);
+  } finally {
+    output.endProgress();
+  }
+}
+
+function report(error: unknown, output: Output, program: Command, argv: readonly string[]): number {
+  if (error instanceof Interrupted) return error.exitCode;
+  if (error instanceof CommanderError) {
+    if (error.exitCode === 0) return 0;
+    const command = program.commands.find((one) => one.name() === argv[0]) ?? program;
+    return print(fromCommander(error, command), output, 2);
+  }
+  if (error instanceof UsageError) return print(error.error, output, 2);
+  if (error instanceof LspError) return print(error, output, 1);
+  const unforeseen = new LspError('INTERNAL', `Expected no error but received: ${String(error)}.`, {
+    cause: error,
+    remedy: 'This is a bug in lsp. Set LSP_DEBUG=1 to see where it comes from.',
+  });
+  return print(unforeseen, output, 1);
+}
+
+function print(error: LspError, output: Output, exitCode: number): number {
+  output.endProgress();
+  const { code, message, remedy } = error;
+  output.value({ error: { code, message, remedy: remedy ?? null } });
+  output.note(`lsp: ${message}`);
+  if (process.env.LSP_DEBUG) output.note(debugText(error));
+  return exitCode;
+}
+
+function debugText(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  const text = error.stack ?? error.message;
+  return error.cause === undefined ? text : `${text}\ncaused by ${debugText(error.cause)}`;
+}

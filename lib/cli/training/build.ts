@@ -1,0 +1,93 @@
+/** From the options of a run to its learner and trainer. */
+import { GrpoTrainer } from '../../grpo';
+import { readQueries } from '../../grpo/queries';
+import { Learner } from '../../learn/learner';
+import { constant, cosine, linear, warmUp, type Schedule } from '../../learn/schedules';
+import {
+  LspTrainer,
+  preset,
+  type Checkpointer,
+  type PhaseProgress,
+  type SelfReward,
+  type TrainerState,
+} from '../../lsp';
+import { invalid } from '../../options';
+import type { LanguageModel } from '../../model/language-model';
+import type { Reward } from '../../rewards/reward';
+import { VerifiableInstructions } from '../../rewards/verifiable-instructions';
+import { WorkerReward } from '../../rewards/worker-reward';
+import type { TrainOptions } from '../../run/train-options';
+
+/** The learning rate as a function of the updates made so far. */
+export function scheduleOf(options: TrainOptions): Schedule {
+  const { learningRate, schedule, scheduleSteps, warmupSteps, updatesPerBatch } = options;
+  const updates = Math.max(1, scheduleSteps * updatesPerBatch - warmupSteps);
+  const main =
+    schedule === 'constant'
+      ? constant(learningRate)
+      : (schedule === 'linear' ? linear : cosine)({ learningRate, steps: updates });
+  return warmupSteps > 0 ? warmUp(warmupSteps, main) : main;
+}
+
+export async function makeLearner(model: LanguageModel, options: TrainOptions): Promise<Learner> {
+  return Learner.create(model, {
+    learningRate: scheduleOf(options),
+    weightDecay: options.weightDecay,
+    maxGradNorm: options.maxGradNorm,
+  });
+}
+
+/** R: the user's module in a worker, or the share of satisfied constraints. */
+export async function makeReward(options: TrainOptions): Promise<Reward & Partial<AsyncDisposable>> {
+  if (options.reward !== undefined) return new WorkerReward({ module: options.reward });
+  if (options.queriesFile !== undefined) {
+    const rows = await readQueries(options.queriesFile);
+    if (!rows.some(({ info }) => Array.isArray(info['constraints']))) {
+      throw invalid(
+        'reward',
+        'a module',
+        undefined,
+        `The rows of ${options.queriesFile} have no \`constraints\`, which the built-in reward checks.`,
+      );
+    }
+  }
+  return new VerifiableInstructions();
+}
+
+export interface TrainerParts {
+  learner: Learner;
+  reference: LanguageModel | null;
+  reward: Reward;
+  judge: SelfReward | null;
+  checkpoint: Checkpointer;
+  onPhase: (progress: PhaseProgress) => void;
+  resume: TrainerState | null;
+}
+
+export function makeTrainer(options: TrainOptions, parts: TrainerParts): LspTrainer | GrpoTrainer {
+  const { queries, answers, maxNewTokens, queryTokens, temperature, seed } = options;
+  const solver = { answers, maxNewTokens, temperature };
+  const common = {
+    learner: parts.learner,
+    reward: parts.reward,
+    kl: { form: options.klForm, coefficient: options.klBeta },
+    updatesPerBatch: options.updatesPerBatch,
+    seed,
+    checkpoint: parts.checkpoint,
+    onPhase: parts.onPhase,
+    ...(parts.reference && { reference: parts.reference }),
+    ...(parts.resume && { resume: parts.resume }),
+    solver,
+  };
+  if (options.queriesFile !== undefined) {
+    return new GrpoTrainer({ ...common, queries: options.queriesFile, queriesPerStep: queries });
+  }
+  const { objective, gate } = preset(options.preset ?? 'recommended', { qualityWeight: options.selfReward });
+  return new LspTrainer({
+    ...common,
+    objective,
+    gate,
+    challenger: { queries, maxNewTokens: queryTokens, temperature },
+    ...(parts.judge && { selfReward: parts.judge }),
+  });
+}

@@ -1,0 +1,267 @@
+/**
+ * One call of `lsp train`, from the options to the closing summary.
+ *
+ * Order: everything that can be refused is refused before anything is loaded, and the run directory is made once the
+ * model is loaded, so that a typo leaves nothing behind. From then on a failure or a signal leaves a run that can be
+ * resumed.
+ */
+import { basename } from 'node:path';
+import type { GrpoTrainer } from '../../grpo';
+import type { Learner } from '../../learn/learner';
+import { LspError } from '../../errors';
+import { SelfReward, type LspTrainer, type StepResult, type TrainerState } from '../../lsp';
+import { LanguageModel } from '../../model/language-model';
+import { openModelSource } from '../../model/formats';
+import { defaultMemoryBudget } from '../../model/memory';
+import type { Checkpoint } from '../../run/checkpoints';
+import { fingerprintModel, verifyStartingModel, type StartingModel } from '../../run/fingerprint';
+import { RunDirectory } from '../../run/run-directory';
+import { resolveTrainOptions, resumeTrainOptions, type TrainOptions } from '../../run/train-options';
+import { formatDuration, type Output } from '../output';
+import { stopOnSignals } from '../signals';
+import { checkUsage } from '../usage';
+import { runVersions } from '../versions';
+import { makeLearner, makeReward, makeTrainer } from './build';
+import { preflight } from './preflight';
+import { ProbeLog } from './probe-log';
+import { TrainingReport } from './report';
+import { summarize } from './summary';
+
+export interface TrainRequest {
+  /** Options that the user gave. */
+  given: Readonly<Record<string, unknown>>;
+  /** A new run. */
+  model?: string;
+  out?: string;
+  /** A run to go on with. */
+  resume?: string;
+}
+
+/** @throws Interrupted after a signal, LspError */
+export async function trainRun(request: TrainRequest, output: Output): Promise<void> {
+  const stopper = stopOnSignals(() => {
+    output.note(
+      'Stopping: the step under way is left, then a checkpoint is written. Again to leave at once.',
+    );
+  });
+  const session = new Session(output, stopper.signal);
+  try {
+    await session.run(request);
+  } catch (error) {
+    // Whatever noticed the abort first, the reason is the signal.
+    throw stopper.signal.aborted && !(error instanceof LspError) ? stopper.signal.reason : error;
+  } finally {
+    await session.close();
+    stopper.release();
+  }
+}
+
+/** A run as planned: what it is made of, before anything is loaded. */
+interface Plan {
+  options: TrainOptions;
+  path: string;
+  startingModel: StartingModel;
+  resumed: { run: RunDirectory; checkpoint: Checkpoint | null; state: TrainerState | null } | null;
+}
+
+/** Everything that is loaded. */
+interface Parts {
+  run: RunDirectory;
+  policy: LanguageModel;
+  /** The frozen starting model; null where nothing needs it. */
+  reference: LanguageModel | null;
+  learner: Learner;
+  judge: SelfReward | null;
+  probes: ProbeLog;
+  trainer: LspTrainer | GrpoTrainer;
+  report: TrainingReport;
+}
+
+class Session {
+  readonly #output: Output;
+  readonly #signal: AbortSignal;
+  /** What to give back, in reverse order. */
+  readonly #cleanup: (() => PromiseLike<void>)[] = [];
+  /** Last step whose metrics are on the disk: a checkpoint must never be ahead of them. */
+  #recorded = 0;
+  #lastCheckpoint: number | null = null;
+
+  constructor(output: Output, signal: AbortSignal) {
+    this.#output = output;
+    this.#signal = signal;
+  }
+
+  async run(request: TrainRequest): Promise<void> {
+    const started = performance.now();
+    const plan =
+      request.resume === undefined ? await this.#planNew(request) : await this.#planResume(request);
+    await preflight(openModelSource(plan.startingModel.path).config, plan.options, plan.path, this.#output);
+    const parts = await this.#load(plan);
+    try {
+      await this.#begin(plan, parts);
+      await this.#play(plan.options, parts);
+    } catch (error) {
+      await this.#saveWhatIsDone(error, plan, parts);
+      throw error;
+    }
+    const text = await summarize({ run: parts.run, options: plan.options, output: this.#output });
+    this.#output.line();
+    for (const line of text) this.#output.line(line);
+    this.#output.line(this.#output.dim(`Took ${formatDuration((performance.now() - started) / 1000)}.`));
+  }
+
+  async close(): Promise<void> {
+    this.#output.endProgress();
+    for (const give of this.#cleanup.splice(0).reverse()) await give();
+  }
+
+  async #planNew({ model, out, given }: TrainRequest): Promise<Plan> {
+    const options = checkUsage(() => resolveTrainOptions(given));
+    await RunDirectory.checkVacant(out!);
+    openModelSource(model!); // a model that cannot be read is refused before it is hashed
+    const startingModel = await fingerprintModel(model!, this.#signal);
+    return { options, path: out!, startingModel, resumed: null };
+  }
+
+  async #planResume({ resume, given }: TrainRequest): Promise<Plan> {
+    const config = await RunDirectory.readConfig(resume!);
+    const options = checkUsage(() => resumeTrainOptions(config.options, given));
+    await verifyStartingModel(config.model, this.#signal);
+    const resumed = await RunDirectory.resume(resume!);
+    this.#cleanup.push(() => resumed.run.close());
+    await resumed.run.replaceOptions({ ...options });
+    return { options, path: resume!, startingModel: config.model, resumed };
+  }
+
+  async #load(plan: Plan): Promise<Parts> {
+    const { options, resumed } = plan;
+    const source = resumed?.checkpoint?.modelPath ?? plan.startingModel.path;
+    const policy = await this.#loadModel(source, options);
+    const reference = await this.#referenceOf(policy, plan);
+    const learner = await makeLearner(policy, options);
+    this.#cleanup.push(() => learner.dispose());
+    if (resumed?.checkpoint) await learner.loadState(resumed.checkpoint.optimizerPath);
+    const reward = await makeReward(options);
+    this.#cleanup.push(async () => reward[Symbol.asyncDispose]?.());
+    const run = resumed?.run ?? (await this.#create(plan));
+    const done = resumed?.state?.nextStep ?? 0;
+    this.#recorded = done;
+    this.#lastCheckpoint = resumed?.checkpoint?.step ?? null;
+    const report = new TrainingReport(this.#output, options.steps, done);
+    const judge = reference && options.selfReward > 0 ? new SelfReward(reference) : null;
+    const probes = new ProbeLog({ run, model: policy, options, signal: this.#signal, output: this.#output });
+    const parts = { run, policy, reference, learner, judge, probes, report };
+    const trainer = makeTrainer(options, {
+      ...parts,
+      reward,
+      resume: resumed?.state ?? null,
+      onPhase: (progress) => report.phase(progress),
+      checkpoint: {
+        every: options.checkpointEvery,
+        save: (state) => this.#checkpoint(state, options, parts),
+      },
+    });
+    this.#cleanup.push(() => trainer.dispose());
+    return { ...parts, trainer };
+  }
+
+  async #loadModel(path: string, options: TrainOptions): Promise<LanguageModel> {
+    this.#output.line(`Loading ${path}`);
+    const model = await LanguageModel.load(path, {
+      threads: options.threads,
+      memoryBudget: options.memoryBudget ?? defaultMemoryBudget(),
+      signal: this.#signal,
+      onProgress: ({ loadedBytes, totalBytes }) => {
+        this.#output.progress(loadedBytes / totalBytes, `loading ${basename(path)}`);
+      },
+    });
+    this.#output.endProgress();
+    this.#cleanup.push(() => model.dispose());
+    return model;
+  }
+
+  async #referenceOf(
+    policy: LanguageModel,
+    { options, resumed, startingModel }: Plan,
+  ): Promise<LanguageModel | null> {
+    if (options.klBeta === 0 && options.selfReward === 0) return null;
+    if (resumed?.checkpoint) return this.#loadModel(startingModel.path, options);
+    const reference = await policy.clone();
+    this.#cleanup.push(() => reference.dispose());
+    return reference;
+  }
+
+  async #create({ options, path, startingModel }: Plan): Promise<RunDirectory> {
+    const run = await RunDirectory.create(path, {
+      format: 1,
+      kind: options.queriesFile === undefined ? 'lsp' : 'grpo',
+      createdAt: new Date().toISOString(),
+      versions: runVersions(),
+      model: startingModel,
+      options,
+    });
+    this.#cleanup.push(() => run.close());
+    return run;
+  }
+
+  /** Tells where the run stands, and measures what is measured before the first step. */
+  async #begin({ resumed, options }: Plan, { run, judge, probes, report }: Parts): Promise<void> {
+    this.#output.value({ event: 'start', run: run.path, config: run.config, stepsDone: this.#recorded });
+    if (resumed)
+      this.#output.line(`Going on after step ${this.#recorded} of ${options.steps} in ${run.path}`);
+    // A run that was killed between a checkpoint and its probe makes up for it.
+    if (this.#recorded % options.checkpointEvery === 0) await probes.ensure(this.#recorded);
+    if (judge && this.#recorded === 0) report.judge(await judge.preflight({ signal: this.#signal }));
+  }
+
+  async #play({ steps }: TrainOptions, { trainer, run, report, probes }: Parts): Promise<void> {
+    for await (const result of trainer.run({ steps, signal: this.#signal })) {
+      await this.#record(result, run);
+      report.step(result);
+    }
+    this.#output.endProgress();
+    await probes.ensure(this.#recorded);
+  }
+
+  async #record(result: StepResult, run: RunDirectory): Promise<void> {
+    await run.record(result);
+    this.#recorded = result.step;
+  }
+
+  /** Called by the trainer at step boundaries. */
+  async #checkpoint(
+    state: TrainerState,
+    options: TrainOptions,
+    parts: Omit<Parts, 'trainer'>,
+  ): Promise<void> {
+    if (state.nextStep !== this.#recorded) return; // the record failed, and the run with it
+    await this.#save(state, options, parts);
+    await parts.probes.ensure(state.nextStep);
+  }
+
+  async #save(state: TrainerState, { keep }: TrainOptions, parts: Omit<Parts, 'trainer'>): Promise<void> {
+    const { run, policy, learner, report } = parts;
+    const checkpoint = await run.saveCheckpoint({ model: policy, learner, state }, keep);
+    this.#lastCheckpoint = checkpoint.step;
+    report.checkpoint(checkpoint.step, checkpoint.path);
+  }
+
+  /**
+   * After a signal or a failing reward the steps that are done are good: they are kept. After a divergence the last
+   * checkpoint is the better one, and after an I/O error there is nowhere to write.
+   */
+  async #saveWhatIsDone(error: unknown, { options }: Plan, parts: Parts): Promise<void> {
+    const state = parts.trainer.state();
+    const worthIt = this.#signal.aborted || (error instanceof LspError && error.code === 'REWARD_FAILED');
+    const recorded = state.nextStep === this.#recorded;
+    this.#output.endProgress();
+    if (worthIt && recorded && this.#lastCheckpoint !== state.nextStep)
+      await this.#save(state, options, parts);
+    const command = `npx lsp train --resume ${parts.run.path}`;
+    const [stepsDone, checkpoint] = [state.nextStep, this.#lastCheckpoint];
+    this.#output.value({ event: 'stopped', stepsDone, steps: options.steps, checkpoint, resume: command });
+    const from = checkpoint === stepsDone ? '' : ` (from step ${checkpoint ?? 0}, the last checkpoint)`;
+    this.#output.line(`Stopped after step ${stepsDone} of ${options.steps}. To go on${from}: ${command}`);
+    if (this.#signal.aborted) throw this.#signal.reason;
+  }
+}

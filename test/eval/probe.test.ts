@@ -1,0 +1,53 @@
+import { probePrompts, runProbe } from '../../lib/eval/probe';
+import type { PolicyModel } from '../../lib/learn/policy';
+import { TASK_EXAMPLES } from '../../lib/lsp/prompts';
+import { areFeasible } from '../../lib/rewards/instructions';
+
+/** A model that gives each prompt the answer of a function. */
+function modelOf(answer: (prompt: string) => string): PolicyModel {
+  return {
+    async generate(prompts: readonly { content: string }[][], options: { temperature?: number }) {
+      expect(options.temperature).toBe(0);
+      return prompts.map(([message]) => [{ text: answer(message!.content), tokens: new Int32Array(3) }]);
+    },
+  } as unknown as PolicyModel;
+}
+
+describe('the prompts of the probe', () => {
+  test('are fixed, feasible, all different, and none of the examples the Challenger sees', () => {
+    const prompts = probePrompts(96, 64);
+    expect(probePrompts(32, 64)).toEqual(prompts.slice(0, 32));
+    expect(new Set(prompts.slice(0, 32).map(({ text }) => text)).size).toBe(32);
+    for (const { text, constraints } of prompts) {
+      expect(areFeasible(constraints, 64)).toBe(true);
+      expect(TASK_EXAMPLES.filter(({ task }) => text.startsWith(task))).toEqual([]);
+    }
+  });
+});
+
+describe('runProbe', () => {
+  test('scores each greedy answer by its constraints', async () => {
+    const silent = await runProbe(
+      modelOf(() => ''),
+      { size: 8 },
+    );
+    expect(silent).toMatchObject({ score: 0, meanTokens: 3 });
+    const talking = await runProbe(
+      modelOf(() => 'some words without capital letters'),
+      { size: 32 },
+    );
+    expect(talking.scores).toHaveLength(32);
+    expect(talking.score).toBeCloseTo(talking.scores.reduce((a, b) => a + b, 0) / 32, 12);
+    expect(talking.score).toBeGreaterThan(0);
+    expect(talking.score).toBeLessThan(1);
+  });
+
+  test('takes no unknown options', async () => {
+    await expect(
+      runProbe(
+        modelOf(() => ''),
+        { sise: 3 } as object,
+      ),
+    ).rejects.toThrow('Did you mean `size`?');
+  });
+});
