@@ -1,9 +1,11 @@
 /**
  * The probe's prompts: held out, because no Challenger sees them and no example of its prompt is about them; fixed,
- * because their order and constraints only depend on their number and on the token limit.
+ * because their order and constraints only depend on their number and on the token limit. The kinds of constraints are
+ * those of the default task: what is held out is what the answers are about.
  */
 import { describe, drawConstraints, type Constraint } from '../../rewards/instructions';
 import { randomFor } from '../../lsp/random';
+import { LEARNABLE_KINDS } from '../../lsp/tasks/instruction-following';
 
 export interface ProbePrompt {
   text: string;
@@ -52,7 +54,11 @@ const SEED = 0x70726f6265n;
 export function probePrompts(size: number, maxNewTokens: number): ProbePrompt[] {
   return Array.from({ length: size }, (_, index) => {
     const random = randomFor(SEED, 0, 'draw', index);
-    const constraints = drawConstraints(random, { count: 1 + (index % 2), maxNewTokens });
+    const constraints = drawConstraints(random, {
+      count: 1 + (index % 2),
+      maxNewTokens,
+      kinds: LEARNABLE_KINDS,
+    });
     const sentences = constraints.map((constraint) => describe(constraint));
     return { text: [TASKS[index % TASKS.length]!, ...sentences].join(' '), constraints };
   });
