@@ -154,11 +154,11 @@ const DEFAULTS = {
   keep: 2,
   probeSize: 32,
   queries: 8,
-  answers: 4,
-  maxNewTokens: 96,
+  answers: 6,
+  maxNewTokens: 64,
   queryTokens: 48,
   temperature: 1,
-  learningRate: 1e-5,
+  learningRate: 2e-5,
   schedule: 'constant',
   warmupSteps: 0,
   weightDecay: 0,
@@ -168,14 +168,14 @@ const DEFAULTS = {
   klBeta: 0.05,
 } as const;
 
-/** λ of the preset `paper`, whose game is defined by it; a model this small judges too badly to be asked by default. */
-const SELF_REWARD_OF_PAPER = 0.2;
+/** λ, the weight of the self-reward, of each preset. Small where the task is checked by a program: a weak judge must not drown it. */
+const SELF_REWARD: Readonly<Record<string, number>> = { recommended: 0.1, paper: 0.2, zero: 0 };
 
 /** What the help shows as default: a value, or words. */
 export function defaultOf(name: TrainOptionName): string {
   if (name in DEFAULTS) return String(DEFAULTS[name as keyof typeof DEFAULTS]);
   if (name === 'preset') return 'recommended';
-  if (name === 'selfReward') return '0.2 with paper, else 0';
+  if (name === 'selfReward') return '0.1 with recommended, 0.2 with paper, else 0';
   if (name === 'threads') return 'all cores';
   if (name === 'memoryBudget') return '1 GiB, less where memory is short';
   return '';
@@ -207,7 +207,7 @@ export function resolveTrainOptions(given: Readonly<Record<string, unknown>>): T
   const preset = given.preset ?? 'recommended';
   const withDefaults = {
     ...DEFAULTS,
-    selfReward: preset === 'paper' && given.queriesFile === undefined ? SELF_REWARD_OF_PAPER : 0,
+    selfReward: given.queriesFile === undefined ? (SELF_REWARD[String(preset)] ?? 0) : 0,
     threads: availableParallelism(),
     ...(given.queriesFile === undefined && { preset }),
     ...Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)),

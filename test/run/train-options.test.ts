@@ -15,11 +15,13 @@ describe('options of a run', () => {
   test('defaults depend on what was said', () => {
     expect(resolveTrainOptions({})).toMatchObject({
       preset: 'recommended',
-      selfReward: 0,
+      selfReward: 0.1,
       steps: 100,
       scheduleSteps: 100,
     });
     expect(resolveTrainOptions({ preset: 'paper' })).toMatchObject({ selfReward: 0.2 });
+    expect(resolveTrainOptions({ preset: 'zero' })).toMatchObject({ selfReward: 0 });
+    expect(resolveTrainOptions({ queriesFile: 'x.jsonl' })).toMatchObject({ selfReward: 0 });
     expect(resolveTrainOptions({ queriesFile: 'x.jsonl' })).not.toHaveProperty('preset');
   });
 
