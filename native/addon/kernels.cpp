@@ -37,14 +37,16 @@ Buffer packed(const std::vector<float>& values, int64_t rows, int64_t columns) {
 
 template <class Work, class Convert>
 Napi::Value submit(Napi::Env env, Work work, Convert convert) {
-  using Result = std::invoke_result_t<Work&, Exec&>;
+  using Result = std::invoke_result_t<Work&, Exec&, const Kernels&>;
+  // Chosen here, on the JavaScript thread, which alone may change the environment.
+  const Kernels* kernels = &active_kernels();
   EnvironmentData* data = env.GetInstanceData<EnvironmentData>();
   if (data->kernel_worker == nullptr) data->kernel_worker = Worker::create(env);
   const auto result = std::make_shared<std::optional<Result>>();
   auto job = std::make_unique<Job>();
-  job->work = [result, work = std::move(work)]() mutable {
+  job->work = [result, kernels, work = std::move(work)]() mutable {
     Exec exec(static_cast<int>(std::clamp(std::thread::hardware_concurrency(), 1u, 256u)));
-    result->emplace(work(exec));
+    result->emplace(work(exec, *kernels));
   };
   job->result = [result, convert](Napi::Env e) -> Napi::Value { return convert(e, **result); };
   return data->kernel_worker->submit(std::move(job));
@@ -59,11 +61,11 @@ Napi::Value linear(const Napi::CallbackInfo& info) {
     check_length(weight.size(), outputs * inputs, "weight");
     return submit(
         info.Env(),
-        [=, x = std::move(x), weight = std::move(weight)](Exec& exec) {
+        [=, x = std::move(x), weight = std::move(weight)](Exec& exec, const Kernels& kernels) {
           const Buffer panels = packed(weight, outputs, inputs);
           std::vector<float> y(static_cast<size_t>(rows * outputs));
           const LinearPart part{panels.data(), outputs, y.data(), outputs};
-          active_kernels().linear->forward(exec, {&part, 1, x.data(), inputs, rows, inputs});
+          kernels.linear->forward(exec, {&part, 1, x.data(), inputs, rows, inputs});
           return y;
         },
         from_floats);
@@ -79,10 +81,10 @@ Napi::Value rms_norm(const Napi::CallbackInfo& info) {
     check_length(weight.size(), columns, "weight");
     return submit(
         info.Env(),
-        [=, x = std::move(x), weight = std::move(weight)](Exec& exec) {
+        [=, x = std::move(x), weight = std::move(weight)](Exec& exec, const Kernels& kernels) {
           std::vector<float> y(x.size());
-          active_kernels().rmsnorm->forward(exec, {y.data(), nullptr, nullptr, x.data(), nullptr,
-                                                   weight.data(), rows, columns, static_cast<float>(eps)});
+          kernels.rmsnorm->forward(exec, {y.data(), nullptr, nullptr, x.data(), nullptr, weight.data(), rows,
+                                          columns, static_cast<float>(eps)});
           return y;
         },
         from_floats);
@@ -95,10 +97,10 @@ Napi::Value swiglu(const Napi::CallbackInfo& info) {
     check_length(up.size(), static_cast<int64_t>(gate.size()), "up");
     return submit(
         info.Env(),
-        [gate = std::move(gate), up = std::move(up)](Exec& exec) {
+        [gate = std::move(gate), up = std::move(up)](Exec& exec, const Kernels& kernels) {
           std::vector<float> y(gate.size());
-          active_kernels().swiglu->forward(
-              exec, {y.data(), gate.data(), up.data(), static_cast<int64_t>(gate.size())});
+          kernels.swiglu->forward(exec,
+                                  {y.data(), gate.data(), up.data(), static_cast<int64_t>(gate.size())});
           return y;
         },
         from_floats);
@@ -132,11 +134,11 @@ Napi::Value logprob(const Napi::CallbackInfo& info) {
     }
     return submit(
         info.Env(),
-        [=, hidden = std::move(hidden), weight = std::move(weight),
-         targets = std::move(targets)](Exec& exec) {
+        [=, hidden = std::move(hidden), weight = std::move(weight), targets = std::move(targets)](
+            Exec& exec, const Kernels& kernels) {
           const Buffer panels = packed(weight, vocab, columns);
           Scores scores{std::vector<float>(targets.size()), std::vector<float>(targets.size())};
-          active_kernels().logprob->forward(
+          kernels.logprob->forward(
               exec, {scores.logprobs.data(), nullptr, scores.entropies.data(), nullptr, hidden.data(),
                      panels.data(), targets.data(), rows, columns, vocab, 1.0f});
           return scores;

@@ -12,8 +12,8 @@ namespace lsp {
 
 namespace {
 
-// Above this size memory comes zeroed from the kernel, goes back to it when freed, and may use huge pages (weights and
-// gradients are walked with strides that otherwise miss the TLB).
+// Above this size memory comes zeroed from the kernel, goes back to it when freed, and may use huge pages
+// (weights and gradients are walked with strides that otherwise miss the TLB).
 constexpr int64_t kMapBytes = int64_t{1} << 21;
 
 // The header keeps the mapping's length in front of the data, in a cache line of its own.
@@ -39,7 +39,8 @@ Buffer::Buffer(int64_t count) : count_(count) {
   char* base = nullptr;
   int64_t mapped = 0;
   if (bytes >= kMapBytes) {
-    void* memory = mmap(nullptr, static_cast<size_t>(bytes), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    void* memory =
+        mmap(nullptr, static_cast<size_t>(bytes), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (memory != MAP_FAILED) {
 #ifdef MADV_HUGEPAGE
       madvise(memory, static_cast<size_t>(bytes), MADV_HUGEPAGE);

@@ -1,5 +1,5 @@
-// The one error type of the native side. `code` is an LspErrorCode of the TypeScript library; the addon turns an
-// Error into a rejected promise that carries it. Nothing here ever calls exit or abort.
+// The one error type of the native side. `code` is an LspErrorCode of the TypeScript library; the addon turns
+// an Error into a rejected promise that carries it. Nothing here ever calls exit or abort.
 #pragma once
 
 #include <exception>
@@ -23,7 +23,7 @@ class Error : public std::exception {
 }  // namespace lsp
 
 // Checks a condition that a caller (not only a bug) can violate.
-#define LSP_CHECK(condition, code, message)        \
-  do {                                             \
+#define LSP_CHECK(condition, code, message)            \
+  do {                                                 \
     if (!(condition)) throw lsp::Error(code, message); \
   } while (false)

@@ -1,5 +1,6 @@
-// Where kernels run: the pool and its reusable scratch memory. A CUDA backend brings its stream and device memory in
-// the same place, so kernel contracts do not change. No standard library here: per-ISA units include this.
+// Where kernels run: the pool and its reusable scratch memory. A CUDA backend brings its stream and device
+// memory in the same place, so kernel contracts do not change. No standard library here: per-ISA units
+// include this.
 #pragma once
 
 #include <stdint.h>
@@ -17,7 +18,8 @@ class Exec {
   Exec& operator=(const Exec&) = delete;
 
   int threads() const { return threads_; }
-  // Calls task once for every item in [0, items) and returns when all are done. Tasks must neither throw nor allocate.
+  // Calls task once for every item in [0, items) and returns when all are done. Tasks must neither throw nor
+  // allocate.
   void run(int64_t items, Task task, void* context);
 
   // Scratch of one worker, for the duration of one item; reserve it before the parallel region.

@@ -1,5 +1,6 @@
-// One rounding and denormal mode in every compute thread: round to nearest, denormals flushed to zero. Flushing keeps
-// vanishing probabilities from slowing multiplications down, and is the same on every x86 variant.
+// One rounding and denormal mode in every compute thread: round to nearest, denormals flushed to zero.
+// Flushing keeps vanishing probabilities from slowing multiplications down, and is the same on every x86
+// variant.
 #pragma once
 
 #if defined(__x86_64__)

@@ -1,5 +1,5 @@
-// One operation under way, as seen from other threads: they may abort it, or ask for single sequences to end. Long work
-// polls it once per layer or token.
+// One operation under way, as seen from other threads: they may abort it, or ask for single sequences to end.
+// Long work polls it once per layer or token.
 #pragma once
 
 #include <atomic>

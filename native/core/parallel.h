@@ -11,8 +11,7 @@ namespace LSP_ISA {
 template <class F>
 static inline void parallel_for(Exec& exec, int64_t items, const F& f) {
   exec.run(
-      items,
-      [](void* context, int64_t item, int worker) { (*static_cast<const F*>(context))(item, worker); },
+      items, [](void* context, int64_t item, int worker) { (*static_cast<const F*>(context))(item, worker); },
       const_cast<F*>(&f));
 }
 

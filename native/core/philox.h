@@ -1,5 +1,6 @@
-// Philox4x32-10 counter-based random numbers (Salmon et al. 2011, "Parallel random numbers: as easy as 1, 2, 3").
-// The number drawn depends only on (seed, stream, position), never on a batch slot or on what was drawn before.
+// Philox4x32-10 counter-based random numbers (Salmon et al. 2011, "Parallel random numbers: as easy as 1, 2,
+// 3"). The number drawn depends only on (seed, stream, position), never on a batch slot or on what was drawn
+// before.
 #pragma once
 
 #include <cstdint>
@@ -17,8 +18,9 @@ inline PhiloxBlock philox4x32(uint64_t key, uint64_t counter_low, uint64_t count
   for (int round = 0; round < 10; ++round) {
     const uint64_t product0 = uint64_t{0xD2511F53u} * x.word[0];
     const uint64_t product1 = uint64_t{0xCD9E8D57u} * x.word[2];
-    x = PhiloxBlock{{static_cast<uint32_t>(product1 >> 32) ^ x.word[1] ^ key0, static_cast<uint32_t>(product1),
-                     static_cast<uint32_t>(product0 >> 32) ^ x.word[3] ^ key1, static_cast<uint32_t>(product0)}};
+    x = PhiloxBlock{
+        {static_cast<uint32_t>(product1 >> 32) ^ x.word[1] ^ key0, static_cast<uint32_t>(product1),
+         static_cast<uint32_t>(product0 >> 32) ^ x.word[3] ^ key1, static_cast<uint32_t>(product0)}};
     key0 += 0x9E3779B9u;
     key1 += 0xBB67AE85u;
   }

@@ -1,7 +1,8 @@
-// Sixteen float lanes, the unit every kernel is written in. Included only by per-ISA translation units (cpu.cpp), which
-// CMake compiles once per variant with LSP_ISA=<namespace>. All variants perform the same IEEE operations on the same
-// lanes in the same order, so they give the same bits: AVX-512 holds a Vec in one register, AVX2 in two, NEON in four.
-// No standard library here: an inline function compiled for AVX-512 must never be merged into code for other machines.
+// Sixteen float lanes, the unit every kernel is written in. Included only by per-ISA translation units
+// (cpu.cpp), which CMake compiles once per variant with LSP_ISA=<namespace>. All variants perform the same
+// IEEE operations on the same lanes in the same order, so they give the same bits: AVX-512 holds a Vec in one
+// register, AVX2 in two, NEON in four. No standard library here: an inline function compiled for AVX-512 must
+// never be merged into code for other machines.
 #pragma once
 
 #ifndef LSP_ISA
@@ -111,7 +112,9 @@ LSP_INLINE __m256 scale_exponent(__m256 a, __m256 t) {
   return _mm256_castsi256_ps(
       _mm256_add_epi32(_mm256_castps_si256(a), _mm256_slli_epi32(_mm256_castps_si256(t), 23)));
 }
-LSP_INLINE Vec scale_exponent(Vec a, Vec t) { return {scale_exponent(a.lo, t.lo), scale_exponent(a.hi, t.hi)}; }
+LSP_INLINE Vec scale_exponent(Vec a, Vec t) {
+  return {scale_exponent(a.lo, t.lo), scale_exponent(a.hi, t.hi)};
+}
 
 struct Half {
   __m256 v;
@@ -128,9 +131,13 @@ template <class F>
 LSP_INLINE Vec each(F f) {
   return {{f(0), f(1), f(2), f(3)}};
 }
-LSP_INLINE Vec splat(float x) { return each([&](int) { return vdupq_n_f32(x); }); }
+LSP_INLINE Vec splat(float x) {
+  return each([&](int) { return vdupq_n_f32(x); });
+}
 LSP_INLINE Vec zero() { return splat(0.0f); }
-LSP_INLINE Vec load(const float* p) { return each([&](int i) { return vld1q_f32(p + 4 * i); }); }
+LSP_INLINE Vec load(const float* p) {
+  return each([&](int i) { return vld1q_f32(p + 4 * i); });
+}
 LSP_INLINE void store(float* p, Vec a) {
   for (int i = 0; i < 4; ++i) vst1q_f32(p + 4 * i, a.q[i]);
 }
@@ -144,10 +151,18 @@ LSP_INLINE void store_first(float* p, Vec a, int n) {
   store(lanes, a);
   for (int i = 0; i < n; ++i) p[i] = lanes[i];
 }
-LSP_INLINE Vec operator+(Vec a, Vec b) { return each([&](int i) { return vaddq_f32(a.q[i], b.q[i]); }); }
-LSP_INLINE Vec operator-(Vec a, Vec b) { return each([&](int i) { return vsubq_f32(a.q[i], b.q[i]); }); }
-LSP_INLINE Vec operator*(Vec a, Vec b) { return each([&](int i) { return vmulq_f32(a.q[i], b.q[i]); }); }
-LSP_INLINE Vec operator/(Vec a, Vec b) { return each([&](int i) { return vdivq_f32(a.q[i], b.q[i]); }); }
+LSP_INLINE Vec operator+(Vec a, Vec b) {
+  return each([&](int i) { return vaddq_f32(a.q[i], b.q[i]); });
+}
+LSP_INLINE Vec operator-(Vec a, Vec b) {
+  return each([&](int i) { return vsubq_f32(a.q[i], b.q[i]); });
+}
+LSP_INLINE Vec operator*(Vec a, Vec b) {
+  return each([&](int i) { return vmulq_f32(a.q[i], b.q[i]); });
+}
+LSP_INLINE Vec operator/(Vec a, Vec b) {
+  return each([&](int i) { return vdivq_f32(a.q[i], b.q[i]); });
+}
 LSP_INLINE Vec fma(Vec a, Vec b, Vec c) {
   return each([&](int i) { return vfmaq_f32(c.q[i], a.q[i], b.q[i]); });
 }
@@ -162,7 +177,9 @@ LSP_INLINE Vec max(Vec a, Vec b) {
 LSP_INLINE Vec min(Vec a, Vec b) {
   return each([&](int i) { return vbslq_f32(vcltq_f32(a.q[i], b.q[i]), a.q[i], b.q[i]); });
 }
-LSP_INLINE Vec sqrt(Vec a) { return each([&](int i) { return vsqrtq_f32(a.q[i]); }); }
+LSP_INLINE Vec sqrt(Vec a) {
+  return each([&](int i) { return vsqrtq_f32(a.q[i]); });
+}
 LSP_INLINE Vec keep_first(Vec a, int n, Vec fill) {
   float lanes[16], fills[16];
   store(lanes, a);
@@ -188,20 +205,34 @@ LSP_INLINE Vec each(F f) {
   for (int i = 0; i < 16; ++i) r.lane[i] = f(i);
   return r;
 }
-LSP_INLINE Vec splat(float x) { return each([&](int) { return x; }); }
+LSP_INLINE Vec splat(float x) {
+  return each([&](int) { return x; });
+}
 LSP_INLINE Vec zero() { return splat(0.0f); }
-LSP_INLINE Vec load(const float* p) { return each([&](int i) { return p[i]; }); }
+LSP_INLINE Vec load(const float* p) {
+  return each([&](int i) { return p[i]; });
+}
 LSP_INLINE void store(float* p, Vec a) {
   for (int i = 0; i < 16; ++i) p[i] = a.lane[i];
 }
-LSP_INLINE Vec load_first(const float* p, int n) { return each([&](int i) { return i < n ? p[i] : 0.0f; }); }
+LSP_INLINE Vec load_first(const float* p, int n) {
+  return each([&](int i) { return i < n ? p[i] : 0.0f; });
+}
 LSP_INLINE void store_first(float* p, Vec a, int n) {
   for (int i = 0; i < n; ++i) p[i] = a.lane[i];
 }
-LSP_INLINE Vec operator+(Vec a, Vec b) { return each([&](int i) { return a.lane[i] + b.lane[i]; }); }
-LSP_INLINE Vec operator-(Vec a, Vec b) { return each([&](int i) { return a.lane[i] - b.lane[i]; }); }
-LSP_INLINE Vec operator*(Vec a, Vec b) { return each([&](int i) { return a.lane[i] * b.lane[i]; }); }
-LSP_INLINE Vec operator/(Vec a, Vec b) { return each([&](int i) { return a.lane[i] / b.lane[i]; }); }
+LSP_INLINE Vec operator+(Vec a, Vec b) {
+  return each([&](int i) { return a.lane[i] + b.lane[i]; });
+}
+LSP_INLINE Vec operator-(Vec a, Vec b) {
+  return each([&](int i) { return a.lane[i] - b.lane[i]; });
+}
+LSP_INLINE Vec operator*(Vec a, Vec b) {
+  return each([&](int i) { return a.lane[i] * b.lane[i]; });
+}
+LSP_INLINE Vec operator/(Vec a, Vec b) {
+  return each([&](int i) { return a.lane[i] / b.lane[i]; });
+}
 LSP_INLINE Vec fma(Vec a, Vec b, Vec c) {
   return each([&](int i) { return __builtin_fmaf(a.lane[i], b.lane[i], c.lane[i]); });
 }
@@ -211,7 +242,9 @@ LSP_INLINE Vec max(Vec a, Vec b) {
 LSP_INLINE Vec min(Vec a, Vec b) {
   return each([&](int i) { return a.lane[i] < b.lane[i] ? a.lane[i] : b.lane[i]; });
 }
-LSP_INLINE Vec sqrt(Vec a) { return each([&](int i) { return __builtin_sqrtf(a.lane[i]); }); }
+LSP_INLINE Vec sqrt(Vec a) {
+  return each([&](int i) { return __builtin_sqrtf(a.lane[i]); });
+}
 LSP_INLINE Vec where_ge(Vec a, Vec b, Vec x, Vec y) {
   return each([&](int i) { return a.lane[i] >= b.lane[i] ? x.lane[i] : y.lane[i]; });
 }

@@ -6,9 +6,9 @@ namespace lsp {
 
 namespace {
 
-// A decode step is a few hundred short parallel regions; sleeping between them would cost more than they do. Workers
-// spin about this long (tens of microseconds) before they sleep, and a caller that waits for the last item yields its
-// processor after as long: on a busy machine the thread it waits for may need it.
+// A decode step is a few hundred short parallel regions; sleeping between them would cost more than they do.
+// Workers spin about this long (tens of microseconds) before they sleep, and a caller that waits for the last
+// item yields its processor after as long: on a busy machine the thread it waits for may need it.
 constexpr int kSpins = 2000;
 
 inline void pause() {
@@ -60,14 +60,17 @@ void ThreadPool::run(int64_t items, Task task, void* context) {
   context_ = context;
   items_ = items;
   next_.store(0, std::memory_order_relaxed);
-  busy_.store(size_ - 1, std::memory_order_relaxed);
+  open_.store(true);
   {
     std::lock_guard<std::mutex> lock(mutex_);
     generation_.fetch_add(1, std::memory_order_release);
   }
   wake_.notify_all();
   drain(0);
-  for (int spins = 0; busy_.load(std::memory_order_acquire) != 0; ++spins) {
+  // Every item has been handed out. Only workers that came in are waited for: one that sleeps, or that the
+  // system has not scheduled, finds the gate closed when it arrives.
+  open_.store(false);
+  for (int spins = 0; inside_.load() != 0; ++spins) {
     if (spins < kSpins) {
       pause();
     } else {
@@ -88,8 +91,10 @@ void ThreadPool::work(int worker) {
     }
     seen = generation_.load(std::memory_order_acquire);
     if (stop_.load()) return;
-    drain(worker);
-    busy_.fetch_sub(1, std::memory_order_release);
+    // Sequentially consistent: either run() sees this worker inside, or the worker sees the gate closed.
+    inside_.fetch_add(1);
+    if (open_.load()) drain(worker);
+    inside_.fetch_sub(1);
   }
 }
 

@@ -1,5 +1,5 @@
-// A persistent pool: the calling thread is worker 0, size()-1 others wait for it. Work items are handed out one by one,
-// so threads finish together; which thread takes an item never affects a result.
+// A persistent pool: the calling thread is worker 0, size()-1 others wait for it. Work items are handed out
+// one by one, so threads finish together; which thread takes an item never affects a result.
 #pragma once
 
 #include <atomic>
@@ -21,8 +21,8 @@ class ThreadPool {
   ThreadPool& operator=(const ThreadPool&) = delete;
 
   int size() const { return size_; }
-  // Calls task(context, item, worker) once for every item in [0, items) and returns when all are done. Tasks must not
-  // throw. Not reentrant, one caller at a time.
+  // Calls task(context, item, worker) once for every item in [0, items) and returns when all are done. Tasks
+  // must not throw. Not reentrant, one caller at a time.
   void run(int64_t items, Task task, void* context);
 
  private:
@@ -36,7 +36,8 @@ class ThreadPool {
   int64_t items_ = 0;
   std::atomic<int64_t> next_{0};
   std::atomic<uint64_t> generation_{0};
-  std::atomic<int> busy_{0};
+  std::atomic<bool> open_{false};  // whether workers may take items
+  std::atomic<int> inside_{0};     // workers that may be taking items
   std::atomic<bool> stop_{false};
   std::mutex mutex_;
   std::condition_variable wake_;

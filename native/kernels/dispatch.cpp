@@ -6,32 +6,25 @@
 
 namespace lsp {
 
-#define LSP_DECLARE_KERNELS(isa_name)               \
-  namespace isa_name {                              \
-  extern const AdamWKernels adamw_kernels;          \
-  extern const AttentionKernels attention_kernels;  \
-  extern const EmbeddingKernels embedding_kernels;  \
-  extern const GradNormKernels grad_norm_kernels;   \
-  extern const LinearKernels linear_kernels;        \
-  extern const LogprobKernels logprob_kernels;      \
-  extern const RmsNormKernels rmsnorm_kernels;      \
-  extern const RopeKernels rope_kernels;            \
-  extern const SamplingKernels sampling_kernels;    \
-  extern const SwigluKernels swiglu_kernels;        \
-  const Kernels& kernels() {                        \
-    static const Kernels table = {#isa_name,        \
-                                  &adamw_kernels,   \
-                                  &attention_kernels, \
-                                  &embedding_kernels, \
-                                  &grad_norm_kernels, \
-                                  &linear_kernels,  \
-                                  &logprob_kernels, \
-                                  &rmsnorm_kernels, \
-                                  &rope_kernels,    \
-                                  &sampling_kernels, \
-                                  &swiglu_kernels}; \
-    return table;                                   \
-  }                                                 \
+#define LSP_DECLARE_KERNELS(isa_name)                                                         \
+  namespace isa_name {                                                                        \
+  extern const AdamWKernels adamw_kernels;                                                    \
+  extern const AttentionKernels attention_kernels;                                            \
+  extern const EmbeddingKernels embedding_kernels;                                            \
+  extern const GradNormKernels grad_norm_kernels;                                             \
+  extern const LinearKernels linear_kernels;                                                  \
+  extern const LogprobKernels logprob_kernels;                                                \
+  extern const RmsNormKernels rmsnorm_kernels;                                                \
+  extern const RopeKernels rope_kernels;                                                      \
+  extern const SamplingKernels sampling_kernels;                                              \
+  extern const SwigluKernels swiglu_kernels;                                                  \
+  const Kernels& kernels() {                                                                  \
+    static const Kernels table = {#isa_name,          &adamw_kernels,     &attention_kernels, \
+                                  &embedding_kernels, &grad_norm_kernels, &linear_kernels,    \
+                                  &logprob_kernels,   &rmsnorm_kernels,   &rope_kernels,      \
+                                  &sampling_kernels,  &swiglu_kernels};                       \
+    return table;                                                                             \
+  }                                                                                           \
   }
 
 LSP_DECLARE_KERNELS(portable)
@@ -60,8 +53,8 @@ std::vector<Variant> variants() {
   __builtin_cpu_init();
 #ifdef LSP_HAVE_AVX512
   found.push_back({avx512::kernels, __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-                                        __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
-                                        __builtin_cpu_supports("fma")});
+                                        __builtin_cpu_supports("avx512dq") &&
+                                        __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("fma")});
 #endif
 #ifdef LSP_HAVE_AVX2
   found.push_back({avx2::kernels, __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")});

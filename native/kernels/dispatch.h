@@ -1,4 +1,5 @@
-// The kernels of one variant, chosen once per process: the best the processor runs, or the one named by LSP_ISA.
+// The kernels of one variant, chosen once per process: the best the processor runs, or the one named by
+// LSP_ISA.
 #pragma once
 
 #include <string>

@@ -44,7 +44,8 @@ void Gradients::restore(std::vector<Buffer> saved) {
   buffers_ = std::move(saved);
 }
 
-BackwardScratch::BackwardScratch(const ModelConfig& c, int64_t tokens) : memory_(tokens * floats_per_token(c)) {
+BackwardScratch::BackwardScratch(const ModelConfig& c, int64_t tokens)
+    : memory_(tokens * floats_per_token(c)) {
   float* at = memory_.data();
   const auto take = [&](int64_t width) {
     float* piece = at;
@@ -70,7 +71,13 @@ class LayerBackward {
  public:
   LayerBackward(Model& model, const TokenBatch& batch, Activations& activations, BackwardScratch& scratch,
                 Gradients& gradients)
-      : model_(model), c_(model.config()), batch_(batch), a_(activations), s_(scratch), g_(gradients), t_(batch.tokens()) {}
+      : model_(model),
+        c_(model.config()),
+        batch_(batch),
+        a_(activations),
+        s_(scratch),
+        g_(gradients),
+        t_(batch.tokens()) {}
 
   // scratch.dx: gradient of the layer's output residual in, of its input residual out.
   void run(int64_t index) {
@@ -104,14 +111,29 @@ class LayerBackward {
     weight_gradient(p.o, s_.dx, layer.attention, c_.query_size());
     input_gradient(p.o, s_.dx, s_.dattention, c_.query_size(), false);
     const int64_t offset = index * kv_layer_floats(c_.kv_heads, c_.head_size);
-    model_.kernels().attention->backward(
-        model_.exec(),
-        {s_.dq, s_.dk, s_.dv, s_.dattention, layer.attention, layer.lse, layer.q, batch_.blocks.data(), offset,
-         batch_.segments.data(), static_cast<int64_t>(batch_.segments.size()), batch_.tree_segments.data(),
-         batch_.tree_blocks.data(), batch_.tree_tokens.data(), static_cast<int64_t>(batch_.tree_tokens.size()) - 1,
-         batch_.slot_token.data(), t_, c_.heads, c_.kv_heads, c_.head_size});
-    model_.kernels().rope->backward(model_.exec(), {s_.dq, s_.dk, model_.cosine(), model_.sine(),
-                                                    batch_.positions.data(), t_, c_.heads, c_.kv_heads, c_.head_size});
+    model_.kernels().attention->backward(model_.exec(), {s_.dq,
+                                                         s_.dk,
+                                                         s_.dv,
+                                                         s_.dattention,
+                                                         layer.attention,
+                                                         layer.lse,
+                                                         layer.q,
+                                                         batch_.blocks.data(),
+                                                         offset,
+                                                         batch_.segments.data(),
+                                                         static_cast<int64_t>(batch_.segments.size()),
+                                                         batch_.tree_segments.data(),
+                                                         batch_.tree_blocks.data(),
+                                                         batch_.tree_tokens.data(),
+                                                         static_cast<int64_t>(batch_.tree_tokens.size()) - 1,
+                                                         batch_.slot_token.data(),
+                                                         t_,
+                                                         c_.heads,
+                                                         c_.kv_heads,
+                                                         c_.head_size});
+    model_.kernels().rope->backward(
+        model_.exec(), {s_.dq, s_.dk, model_.cosine(), model_.sine(), batch_.positions.data(), t_, c_.heads,
+                        c_.kv_heads, c_.head_size});
     normalize(model_, p.input_norm, layer.residual_in, t_, a_.h, nullptr);
     weight_gradient(p.q, s_.dq, a_.h, c_.hidden);
     weight_gradient(p.k, s_.dk, a_.h, c_.hidden);
@@ -131,7 +153,8 @@ class LayerBackward {
   // dx = dy W, or dx += dy W
   void input_gradient(int weight, const float* dy, float* dx, int64_t k, bool accumulate) {
     const int64_t n = model_.parameters()[weight].rows;
-    model_.kernels().linear->backward_input(model_.exec(), {dx, dy, model_.weight(weight), k, n, t_, k, n, accumulate});
+    model_.kernels().linear->backward_input(model_.exec(),
+                                            {dx, dy, model_.weight(weight), k, n, t_, k, n, accumulate});
   }
 
   Model& model_;
@@ -157,8 +180,8 @@ void backward(Model& model, const TokenBatch& batch, Activations& a, const float
     operation.poll();
     layer.run(i);
   }
-  model.kernels().embedding->backward(model.exec(),
-                                      {gradients.embedding_input(), s.dx, batch.ids.data(), t, c.hidden, c.padding_id});
+  model.kernels().embedding->backward(
+      model.exec(), {gradients.embedding_input(), s.dx, batch.ids.data(), t, c.hidden, c.padding_id});
 }
 
 }  // namespace lsp

@@ -7,8 +7,8 @@
 
 namespace lsp {
 
-// Gradients in the parameters' stored layout. A tied embedding keeps the head's part (at its own index) and the input's
-// part apart until the optimizer step, so that each stays a chain over tokens.
+// Gradients in the parameters' stored layout. A tied embedding keeps the head's part (at its own index) and
+// the input's part apart until the optimizer step, so that each stays a chain over tokens.
 class Gradients {
  public:
   explicit Gradients(const Model& model);

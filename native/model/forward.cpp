@@ -55,7 +55,7 @@ Activations::Activations(const ModelConfig& c, int64_t tokens, bool keep)
       continue;
     }
     const std::vector<int64_t> sizes = layer_sizes(c);
-    float** const pieces[] = {&layer.residual_in, &layer.rstd_in,  &layer.q,    &layer.attention, &layer.lse,
+    float** const pieces[] = {&layer.residual_in,  &layer.rstd_in,  &layer.q,    &layer.attention, &layer.lse,
                               &layer.residual_mid, &layer.rstd_mid, &layer.gate, &layer.up};
     for (size_t j = 0; j < sizes.size(); ++j) *pieces[j] = carver.take(tokens * sizes[j]);
   }
@@ -66,8 +66,8 @@ Activations::Activations(const ModelConfig& c, int64_t tokens, bool keep)
 
 namespace {
 
-// One layer's pass; `delta` (of the layer before, or null) is added to the residual on the way in, and holds this
-// layer's MLP output on the way out.
+// One layer's pass; `delta` (of the layer before, or null) is added to the residual on the way in, and holds
+// this layer's MLP output on the way out.
 class LayerForward {
  public:
   LayerForward(Model& model, const TokenBatch& batch, Activations& activations)
@@ -86,9 +86,10 @@ class LayerForward {
     project({{p.down, a_.delta}}, a_.act, c_.ffn);
   }
 
-  void norm(int weight, const float* residual, const float* delta, float* residual_out, float* rstd, float* y) {
-    model_.kernels().rmsnorm->forward(model_.exec(), {y, rstd, residual_out, residual, delta, model_.weight(weight), t_,
-                                                      c_.hidden, c_.norm_eps});
+  void norm(int weight, const float* residual, const float* delta, float* residual_out, float* rstd,
+            float* y) {
+    model_.kernels().rmsnorm->forward(model_.exec(), {y, rstd, residual_out, residual, delta,
+                                                      model_.weight(weight), t_, c_.hidden, c_.norm_eps});
   }
 
  private:
@@ -110,12 +111,13 @@ class LayerForward {
   void attend(int64_t index, LayerActivations& layer) {
     const int64_t offset = index * kv_layer_floats(c_.kv_heads, c_.head_size);
     model_.kernels().rope->forward(
-        model_.exec(), {layer.q, a_.k, a_.v, model_.cosine(), model_.sine(), batch_.positions.data(),
-                        batch_.writes.data(), static_cast<int64_t>(batch_.writes.size()), offset, t_, c_.heads,
-                        c_.kv_heads, c_.head_size});
+        model_.exec(),
+        {layer.q, a_.k, a_.v, model_.cosine(), model_.sine(), batch_.positions.data(), batch_.writes.data(),
+         static_cast<int64_t>(batch_.writes.size()), offset, t_, c_.heads, c_.kv_heads, c_.head_size});
     model_.kernels().attention->forward(
-        model_.exec(), {layer.attention, layer.lse, layer.q, batch_.blocks.data(), offset, batch_.segments.data(),
-                        static_cast<int64_t>(batch_.segments.size()), c_.heads, c_.kv_heads, c_.head_size});
+        model_.exec(),
+        {layer.attention, layer.lse, layer.q, batch_.blocks.data(), offset, batch_.segments.data(),
+         static_cast<int64_t>(batch_.segments.size()), c_.heads, c_.kv_heads, c_.head_size});
   }
 
   Model& model_;
@@ -141,8 +143,8 @@ void forward(Model& model, const TokenBatch& batch, Activations& a, const Operat
     const float* residual = i == 0 ? first : a.layers[static_cast<size_t>(i - 1)].residual_mid;
     layer.run(i, residual, i == 0 ? nullptr : a.delta);
   }
-  layer.norm(model.parameters().final_norm(), a.layers.back().residual_mid, a.delta, a.residual_final, a.rstd_final,
-             a.hidden);
+  layer.norm(model.parameters().final_norm(), a.layers.back().residual_mid, a.delta, a.residual_final,
+             a.rstd_final, a.hidden);
 }
 
 void normalize(Model& model, int norm, const float* residual, int64_t tokens, float* h, float* rstd) {

@@ -1,5 +1,5 @@
-// The forward pass of a Llama-family model over a packed batch, the same code for prefill, decode and training, so that a
-// token's hidden state is the same bits in all three.
+// The forward pass of a Llama-family model over a packed batch, the same code for prefill, decode and
+// training, so that a token's hidden state is the same bits in all three.
 #pragma once
 
 #include <vector>

@@ -1,19 +1,17 @@
 #include "model/generate.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstring>
 
 #include "core/philox.h"
 #include "model/forward.h"
-#include "model/prompt_tree.h"
+#include "model/prefill.h"
 #include "model/scoring.h"
 
 namespace lsp {
 
 namespace {
-
-// Prompt tokens computed together.
-constexpr int64_t kPrefillTokens = 512;
 
 struct Sequence {
   int32_t request;
@@ -56,13 +54,15 @@ class Generator {
     return prompts;
   }
 
-  // Fills free places with waiting requests. Their first token is sampled from the hidden state of their prompt.
+  // Fills free places with waiting requests. Their first token is sampled from the hidden state of their
+  // prompt.
   void admit() {
     const size_t places = static_cast<size_t>(options_.max_batch) - active_.size();
     const size_t count = std::min(places, waiting_.size() - next_);
     std::vector<int32_t> nodes;
-    for (size_t i = 0; i < count; ++i) nodes.push_back(tree_.end_of(static_cast<size_t>(waiting_[next_ + i])));
-    prefill(nodes);
+    for (size_t i = 0; i < count; ++i)
+      nodes.push_back(tree_.end_of(static_cast<size_t>(waiting_[next_ + i])));
+    prefill(model_, tree_, nodes, activations_, operation_);
     for (size_t i = 0; i < count; ++i) {
       const PromptNode& node = tree_[nodes[i]];
       active_.push_back({waiting_[next_ + i], node.cache.fork(c_)});
@@ -72,62 +72,8 @@ class Generator {
     next_ += count;
   }
 
-  // Computes the nodes on the paths to `ends` that are not there yet: in rounds, parents before children, each round
-  // packed into batches of kPrefillTokens.
-  void prefill(const std::vector<int32_t>& ends) {
-    std::vector<int32_t> missing;
-    for (const int32_t end : ends) {
-      for (int32_t node = end; node >= 0 && !tree_[node].ready; node = tree_[node].parent) {
-        if (std::find(missing.begin(), missing.end(), node) == missing.end()) missing.push_back(node);
-      }
-    }
-    while (!missing.empty()) {
-      std::vector<int32_t> round, later;
-      for (const int32_t node : missing) {
-        const int32_t parent = tree_[node].parent;
-        (parent < 0 || tree_[parent].ready ? round : later).push_back(node);
-      }
-      prefill_round(round);
-      missing = std::move(later);
-    }
-  }
-
-  void prefill_round(const std::vector<int32_t>& round) {
-    for (const int32_t node : round) {
-      const int32_t parent = tree_[node].parent;
-      if (parent >= 0) tree_[node].cache = tree_[parent].cache.fork(c_);
-    }
-    size_t at = 0;
-    int64_t done = 0;  // tokens of node round[at] already computed
-    while (at < round.size()) {
-      operation_.poll();
-      CachedBatch batch(c_);
-      std::vector<std::pair<int32_t, int64_t>> ended;  // node, row of its last token
-      int64_t space = kPrefillTokens;
-      while (at < round.size() && space > 0) {
-        PromptNode& node = tree_[round[at]];
-        const int64_t length = static_cast<int64_t>(node.tokens.size());
-        const int64_t count = std::min(space, length - done);
-        const int64_t row = batch.append(node.cache, node.tokens.data() + done, count);
-        space -= count;
-        done += count;
-        if (done < length) break;
-        ended.emplace_back(round[at], row);
-        ++at;
-        done = 0;
-      }
-      forward(model_, batch.finish(), activations_, operation_);
-      for (const auto& [index, row] : ended) {
-        PromptNode& node = tree_[index];
-        node.ready = true;
-        if (node.requests.empty()) continue;
-        const float* hidden = activations_.hidden + row * c_.hidden;
-        node.hidden.assign(hidden, hidden + c_.hidden);
-      }
-    }
-  }
-
-  // Rows to sample from: the decoded sequences' hidden states, then those of prompts just admitted, each prompt once.
+  // Rows to sample from: the decoded sequences' hidden states, then those of prompts just admitted, each
+  // prompt once.
   void gather_hidden(size_t decoded) {
     hidden_.resize(decoded * static_cast<size_t>(c_.hidden));
     std::vector<const float*> prompts;
@@ -155,7 +101,8 @@ class Generator {
                         model_.weight(model_.parameters().head()), nullptr, rows, c_.hidden, c_.vocab, 1.0f});
     const std::vector<int32_t> tokens = draw();
     for (const int request : operation_.take_finished()) {
-      if (request >= 0 && static_cast<size_t>(request) < stopped_.size()) stopped_[static_cast<size_t>(request)] = true;
+      if (request >= 0 && static_cast<size_t>(request) < stopped_.size())
+        stopped_[static_cast<size_t>(request)] = true;
     }
     std::vector<int32_t> sequences;
     std::vector<Sequence> kept;
@@ -163,10 +110,12 @@ class Generator {
     for (size_t i = 0; i < active_.size(); ++i) {
       Sequence& sequence = active_[i];
       const size_t row = static_cast<size_t>(sequence.row);
-      LSP_CHECK(tokens[i] >= 0, "TRAINING_DIVERGED", "Expected finite logits but found NaN or infinity: the weights are broken.");
+      LSP_CHECK(tokens[i] >= 0 && std::isfinite(lse[row]), "TRAINING_DIVERGED",
+                "Expected finite logits but found NaN or infinity: the weights are broken.");
       Completion& completion = completions_[static_cast<size_t>(sequence.request)];
       completion.tokens.push_back(tokens[i]);
-      completion.logprobs.push_back(logits_.data()[static_cast<int64_t>(row) * c_.vocab + tokens[i]] - lse[row]);
+      completion.logprobs.push_back(logits_.data()[static_cast<int64_t>(row) * c_.vocab + tokens[i]] -
+                                    lse[row]);
       completion.entropies.push_back(entropy[row]);
       sequences.push_back(sequence.request);
       if (ended(sequence.request, tokens[i], completion)) continue;
@@ -184,13 +133,14 @@ class Generator {
       const size_t request = static_cast<size_t>(sequence.request);
       const int64_t position = static_cast<int64_t>(completions_[request].tokens.size());
       const bool too_short = position < options_.min_new_tokens;
-      rows.push_back({logits_.data() + sequence.row * c_.vocab,
-                      philox_uniform(options_.seed, requests_[request].stream, static_cast<uint64_t>(position)),
-                      options_.eos_ids.data(), too_short ? static_cast<int64_t>(options_.eos_ids.size()) : 0});
+      rows.push_back(
+          {logits_.data() + sequence.row * c_.vocab,
+           philox_uniform(options_.seed, requests_[request].stream, static_cast<uint64_t>(position)),
+           options_.eos_ids.data(), too_short ? static_cast<int64_t>(options_.eos_ids.size()) : 0});
     }
-    model_.kernels().sampling->sample(model_.exec(),
-                                      {tokens.data(), rows.data(), static_cast<int64_t>(rows.size()), c_.vocab,
-                                       options_.temperature, options_.top_k, options_.top_p});
+    model_.kernels().sampling->sample(
+        model_.exec(), {tokens.data(), rows.data(), static_cast<int64_t>(rows.size()), c_.vocab,
+                        options_.temperature, options_.top_k, options_.top_p});
     return tokens;
   }
 
@@ -212,7 +162,8 @@ class Generator {
     CachedBatch batch(c_);
     for (size_t i = 0; i < active_.size(); ++i) batch.append(active_[i].cache, &next_tokens_[i], 1);
     forward(model_, batch.finish(), activations_, operation_);
-    hidden_.assign(activations_.hidden, activations_.hidden + static_cast<int64_t>(active_.size()) * c_.hidden);
+    hidden_.assign(activations_.hidden,
+                   activations_.hidden + static_cast<int64_t>(active_.size()) * c_.hidden);
   }
 
   Model& model_;
@@ -238,20 +189,23 @@ void check_request(const ModelConfig& c, const GenerateRequest& request, const G
   check_tokens(c, request.prompt, "prompt");
   const int64_t total = static_cast<int64_t>(request.prompt.size()) + options.max_new_tokens - 1;
   LSP_CHECK(total <= c.max_positions, "PROMPT_TOO_LONG",
-            "Expected prompt and completion to fit " + std::to_string(c.max_positions) + " positions but received " +
-                std::to_string(request.prompt.size()) + " + " + std::to_string(options.max_new_tokens) + " tokens.");
+            "Expected prompt and completion to fit " + std::to_string(c.max_positions) +
+                " positions but received " + std::to_string(request.prompt.size()) + " + " +
+                std::to_string(options.max_new_tokens) + " tokens.");
 }
 
 }  // namespace
 
 std::vector<Completion> generate(Model& model, const std::vector<GenerateRequest>& requests,
-                                 const GenerateOptions& options, const TokenSink& sink, Operation& operation) {
+                                 const GenerateOptions& options, const TokenSink& sink,
+                                 Operation& operation) {
   model.check_loaded();
   LSP_CHECK(options.max_new_tokens >= 1, "INVALID_ARGUMENT", "Expected at least 1 for `maxNewTokens`.");
   LSP_CHECK(options.max_batch >= 1 && options.max_batch <= 4096, "INVALID_ARGUMENT",
             "Expected 1 to 4096 for `maxBatch`.");
-  LSP_CHECK(options.temperature >= 0.0f && options.top_p > 0.0f && options.top_p <= 1.0f && options.top_k >= 0,
-            "INVALID_ARGUMENT", "Expected a temperature of at least 0, top-p in (0, 1] and top-k of at least 0.");
+  LSP_CHECK(
+      options.temperature >= 0.0f && options.top_p > 0.0f && options.top_p <= 1.0f && options.top_k >= 0,
+      "INVALID_ARGUMENT", "Expected a temperature of at least 0, top-p in (0, 1] and top-k of at least 0.");
   for (const GenerateRequest& request : requests) check_request(model.config(), request, options);
   if (requests.empty()) return {};
   return Generator(model, requests, options, sink, operation).run();

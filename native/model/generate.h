@@ -1,7 +1,8 @@
 // Sampling completions: ragged batches over a shared key/value cache.
 //
-// Common prefixes of the prompts form a tree whose nodes are prefilled once. Sequences leave the batch when they end and
-// waiting ones enter at the next step. What a sequence samples depends on its prompt, seed, stream and options alone.
+// Common prefixes of the prompts form a tree whose nodes are prefilled once. Sequences leave the batch when
+// they end and waiting ones enter at the next step. What a sequence samples depends on its prompt, seed,
+// stream and options alone.
 #pragma once
 
 #include <functional>
@@ -30,14 +31,15 @@ struct GenerateOptions {
 enum class FinishReason { eos, stop, length };
 
 struct Completion {
-  std::vector<int32_t> tokens;    // with the EOS that ended it
-  std::vector<float> logprobs;    // at temperature 1
-  std::vector<float> entropies;   // nats, at temperature 1
+  std::vector<int32_t> tokens;   // with the EOS that ended it
+  std::vector<float> logprobs;   // at temperature 1
+  std::vector<float> entropies;  // nats, at temperature 1
   FinishReason reason = FinishReason::length;
 };
 
 // Called once per step, on the calling thread, with the tokens just sampled: parallel arrays.
-using TokenSink = std::function<void(const std::vector<int32_t>& sequences, const std::vector<int32_t>& tokens)>;
+using TokenSink =
+    std::function<void(const std::vector<int32_t>& sequences, const std::vector<int32_t>& tokens)>;
 
 // operation.finish(i) ends request i with FinishReason::stop at its next token.
 std::vector<Completion> generate(Model& model, const std::vector<GenerateRequest>& requests,

@@ -22,7 +22,8 @@ int64_t CachedBatch::append(KvSequence& sequence, const int32_t* ids, int64_t co
   batch_.segments.push_back({batch_.tokens(), count, sequence.length_, nullptr});
   for (int64_t i = 0; i < count; ++i) {
     const int64_t position = sequence.length_++;
-    if (position % kKvBlock == 0) sequence.blocks_.push_back(std::make_shared<Buffer>(kv_block_floats(config_)));
+    if (position % kKvBlock == 0)
+      sequence.blocks_.push_back(std::make_shared<Buffer>(kv_block_floats(config_)));
     batch_.writes.push_back({sequence.blocks_.back()->data(), static_cast<int32_t>(batch_.tokens()),
                              static_cast<int32_t>(position % kKvBlock)});
     batch_.ids.push_back(ids[i]);

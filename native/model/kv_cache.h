@@ -1,5 +1,5 @@
-// Sequences whose keys and values stay cached between forward passes. Blocks of 32 positions hold all layers; sequences
-// with a common prefix share its full blocks, and a fork copies the partly filled last one.
+// Sequences whose keys and values stay cached between forward passes. Blocks of 32 positions hold all layers;
+// sequences with a common prefix share its full blocks, and a fork copies the partly filled last one.
 #pragma once
 
 #include <memory>
@@ -25,8 +25,8 @@ class KvSequence {
   int64_t length_ = 0;
 };
 
-// A batch under construction: each appended run of tokens continues its own sequence, whose length grows at once. The
-// sequences must outlive the batch.
+// A batch under construction: each appended run of tokens continues its own sequence, whose length grows at
+// once. The sequences must outlive the batch.
 class CachedBatch {
  public:
   explicit CachedBatch(const ModelConfig& config) : config_(config) {}

@@ -20,7 +20,16 @@ double power(double base, int64_t exponent) {
   return result;
 }
 
-int64_t input_tokens(const TrainSequence& sequence) { return static_cast<int64_t>(sequence.tokens.size()) - 1; }
+// Kernels' scratch is large in training; sampling should not carry it.
+struct ScratchRelease {
+  explicit ScratchRelease(Exec& e) : exec(e) {}
+  ~ScratchRelease() { exec.release(); }
+  Exec& exec;
+};
+
+int64_t input_tokens(const TrainSequence& sequence) {
+  return static_cast<int64_t>(sequence.tokens.size()) - 1;
+}
 
 }  // namespace
 
@@ -31,7 +40,8 @@ Learner::Learner(Model& model, int64_t activation_bytes)
 
 int64_t Learner::activation_bytes_per_token(const ModelConfig& c) {
   const int64_t cache = c.layers * kv_layer_floats(c.kv_heads, c.head_size) / kKvBlock;
-  // Hidden states of scored rows and their gradients, and two columns blocks of logit gradients (kernels/logprob).
+  // Hidden states of scored rows and their gradients, and two columns blocks of logit gradients
+  // (kernels/logprob).
   const int64_t head = 3 * c.hidden + 2 * 1024;
   return 4 * (Activations::floats_per_token(c, true) + BackwardScratch::floats_per_token(c) + cache + head);
 }
@@ -40,8 +50,9 @@ void Learner::check(const std::vector<TrainSequence>& sequences, float temperatu
   LSP_CHECK(temperature > 0.0f, "INVALID_ARGUMENT", "Expected a temperature above 0 in training.");
   for (const TrainSequence& sequence : sequences) {
     check_tokens(model_.config(), sequence.tokens, "sequence");
-    LSP_CHECK(sequence.prompt_length >= 1 && sequence.prompt_length < static_cast<int64_t>(sequence.tokens.size()),
-              "INVALID_ARGUMENT", "Expected a prompt and a completion of at least one token each.");
+    LSP_CHECK(
+        sequence.prompt_length >= 1 && sequence.prompt_length < static_cast<int64_t>(sequence.tokens.size()),
+        "INVALID_ARGUMENT", "Expected a prompt and a completion of at least one token each.");
   }
 }
 
@@ -89,8 +100,8 @@ struct Learner::Workspace {
   Activations activations;
   BackwardScratch scratch;
 
-  Workspace(const ModelConfig& c, const std::vector<TrainSequence>& sequences, const std::vector<MicroBatch>& batches,
-            bool train)
+  Workspace(const ModelConfig& c, const std::vector<TrainSequence>& sequences,
+            const std::vector<MicroBatch>& batches, bool train)
       : Workspace(c, measure(sequences, batches), train) {}
 
  private:
@@ -117,54 +128,58 @@ struct Learner::Workspace {
 };
 
 std::vector<float> Learner::forward_scores(const Packed& packed, const TokenBatch& batch, float temperature,
-                                           const Operation& operation, Workspace& w, std::vector<float>& lse) {
+                                           const Operation& operation, Workspace& w,
+                                           std::vector<float>& lse) {
   const ModelConfig& c = model_.config();
   forward(model_, batch, w.activations, operation);
   for (int64_t i = 0; i < packed.scored(); ++i) {
-    std::memcpy(w.hidden.data() + i * c.hidden, w.activations.hidden + packed.rows[static_cast<size_t>(i)] * c.hidden,
+    std::memcpy(w.hidden.data() + i * c.hidden,
+                w.activations.hidden + packed.rows[static_cast<size_t>(i)] * c.hidden,
                 static_cast<size_t>(c.hidden) * sizeof(float));
   }
   std::vector<float> scores(packed.rows.size());
   lse.resize(packed.rows.size());
   model_.kernels().logprob->forward(
       model_.exec(), {scores.data(), lse.data(), nullptr, nullptr, w.hidden.data(),
-                      model_.weight(model_.parameters().head()), packed.targets.data(), packed.scored(), c.hidden,
-                      c.vocab, 1.0f / temperature});
+                      model_.weight(model_.parameters().head()), packed.targets.data(), packed.scored(),
+                      c.hidden, c.vocab, 1.0f / temperature});
   return scores;
 }
 
-void Learner::backward_scores(const Packed& packed, const TokenBatch& batch, const std::vector<float>& upstream,
-                              const std::vector<float>& lse, float temperature, const Operation& operation,
-                              Workspace& w) {
+void Learner::backward_scores(const Packed& packed, const TokenBatch& batch,
+                              const std::vector<float>& upstream, const std::vector<float>& lse,
+                              float temperature, const Operation& operation, Workspace& w) {
   const ModelConfig& c = model_.config();
   const int head = model_.parameters().head();
   operation.poll();
   gradients_.mark_touched();
   model_.kernels().logprob->backward(
-      model_.exec(), {w.dhidden_rows.data(), gradients_.of(head), upstream.data(), lse.data(), w.hidden.data(),
-                      model_.weight(head), packed.targets.data(), packed.scored(), c.hidden, c.vocab,
-                      1.0f / temperature});
+      model_.exec(),
+      {w.dhidden_rows.data(), gradients_.of(head), upstream.data(), lse.data(), w.hidden.data(),
+       model_.weight(head), packed.targets.data(), packed.scored(), c.hidden, c.vocab, 1.0f / temperature});
   w.dhidden.fill_zero();
   for (int64_t i = 0; i < packed.scored(); ++i) {
-    std::memcpy(w.dhidden.data() + packed.rows[static_cast<size_t>(i)] * c.hidden, w.dhidden_rows.data() + i * c.hidden,
-                static_cast<size_t>(c.hidden) * sizeof(float));
+    std::memcpy(w.dhidden.data() + packed.rows[static_cast<size_t>(i)] * c.hidden,
+                w.dhidden_rows.data() + i * c.hidden, static_cast<size_t>(c.hidden) * sizeof(float));
   }
   backward(model_, batch, w.activations, w.dhidden.data(), w.scratch, gradients_, operation);
 }
 
 // Forward, and backward where there is a loss gradient, over all micro-batches.
 std::vector<std::vector<float>> Learner::run(const std::vector<TrainSequence>& sequences,
-                                             const std::vector<std::vector<float>>* loss_gradient, float temperature,
-                                             const Operation& operation) {
+                                             const std::vector<std::vector<float>>* loss_gradient,
+                                             float temperature, const Operation& operation) {
   const ModelConfig& c = model_.config();
   std::vector<std::vector<float>> logprobs(sequences.size());
   const std::vector<MicroBatch> batches = cut(sequences);
   if (batches.empty()) return logprobs;
   Workspace workspace(c, sequences, batches, loss_gradient != nullptr);
+  const ScratchRelease release(model_.exec());
   for (const MicroBatch& range : batches) {
     operation.poll();
     const Packed packed(sequences, range);
-    const TokenBatch batch = layout_forest(packed.ids, packed.parents, workspace.cache.data(), kv_block_floats(c));
+    const TokenBatch batch =
+        layout_forest(packed.ids, packed.parents, workspace.cache.data(), kv_block_floats(c));
     std::vector<float> lse, upstream;
     const std::vector<float> scores = forward_scores(packed, batch, temperature, operation, workspace, lse);
     auto next = scores.begin();
@@ -175,7 +190,8 @@ std::vector<std::vector<float>> Learner::run(const std::vector<TrainSequence>& s
       if (loss_gradient == nullptr) continue;
       upstream.insert(upstream.end(), (*loss_gradient)[i].begin(), (*loss_gradient)[i].end());
     }
-    if (loss_gradient != nullptr) backward_scores(packed, batch, upstream, lse, temperature, operation, workspace);
+    if (loss_gradient != nullptr)
+      backward_scores(packed, batch, upstream, lse, temperature, operation, workspace);
   }
   return logprobs;
 }
@@ -206,8 +222,8 @@ std::vector<std::vector<float>> Learner::accumulate(const std::vector<TrainSeque
   }
 }
 
-std::vector<std::vector<float>> Learner::logprobs(const std::vector<TrainSequence>& sequences, float temperature,
-                                                  const Operation& operation) {
+std::vector<std::vector<float>> Learner::logprobs(const std::vector<TrainSequence>& sequences,
+                                                  float temperature, const Operation& operation) {
   check(sequences, temperature);
   return run(sequences, nullptr, temperature, operation);
 }
@@ -255,8 +271,8 @@ double Learner::step(const AdamWOptions& o) {
     model_.kernels().adamw->step(
         model_.exec(),
         {updated[at]->data(), model_.weight(i), m_[at].data(), v_[at].data(), gradients_.of(i),
-         gradients_.input_part(i), parameters[i].stored_floats(), static_cast<float>(scale), o.learning_rate, o.beta1,
-         o.beta2, o.eps, parameters[i].is_matrix() ? o.weight_decay : 0.0f,
+         gradients_.input_part(i), parameters[i].stored_floats(), static_cast<float>(scale), o.learning_rate,
+         o.beta1, o.beta2, o.eps, parameters[i].is_matrix() ? o.weight_decay : 0.0f,
          static_cast<float>(1.0 - power(static_cast<double>(o.beta1), steps_)),
          static_cast<float>(1.0 - power(static_cast<double>(o.beta2), steps_))});
     model_.publish(i, std::move(updated[at]));
@@ -274,27 +290,28 @@ void Learner::save_state(const std::string& path, const Operation& operation) co
     tensors.push_back({parameters[i].name + ".m", &parameters[i], m_[at].data()});
     tensors.push_back({parameters[i].name + ".v", &parameters[i], v_[at].data()});
   }
-  write_safetensors(path, StoredType::f32, tensors, {{"format", "pt"}, {"step_count", std::to_string(steps_)}},
-                    operation);
+  write_safetensors(path, StoredType::f32, tensors,
+                    {{"format", "pt"}, {"step_count", std::to_string(steps_)}}, operation);
 }
 
-void Learner::load_state(const std::vector<TensorLocation>& tensors, int64_t steps, const Operation& operation) {
+void Learner::load_state(const std::vector<TensorLocation>& tensors, int64_t steps,
+                         const Operation& operation) {
   const ParameterList& parameters = model_.parameters();
   std::vector<Buffer> m(static_cast<size_t>(parameters.count())), v(static_cast<size_t>(parameters.count()));
   for (const TensorLocation& tensor : tensors) {
     operation.poll();
-    LSP_CHECK(tensor.name.size() > 2, "INVALID_CHECKPOINT", "Expected optimizer moments but received '" + tensor.name + "'.");
+    LSP_CHECK(tensor.name.size() > 2, "INVALID_CHECKPOINT",
+              "Expected optimizer moments but received '" + tensor.name + "'.");
     const std::string suffix = tensor.name.substr(tensor.name.size() - 2);
     LSP_CHECK(suffix == ".m" || suffix == ".v", "INVALID_CHECKPOINT",
               "Expected optimizer moments but received '" + tensor.name + "'.");
     const int index = parameters.find(tensor.name.substr(0, tensor.name.size() - 2));
-    Buffer values(parameters[index].stored_floats());
-    read_tensor(tensor, parameters[index], values.data(), operation);
-    (suffix == ".m" ? m : v)[static_cast<size_t>(index)] = std::move(values);
+    (suffix == ".m" ? m : v)[static_cast<size_t>(index)] = read_tensor(tensor, parameters[index], operation);
   }
   const bool none = tensors.empty() && steps == 0;
   for (int i = 0; i < parameters.count() && !none; ++i) {
-    LSP_CHECK(m[static_cast<size_t>(i)].count() > 0 && v[static_cast<size_t>(i)].count() > 0, "INVALID_CHECKPOINT",
+    LSP_CHECK(m[static_cast<size_t>(i)].count() > 0 && v[static_cast<size_t>(i)].count() > 0,
+              "INVALID_CHECKPOINT",
               "Expected both moments of '" + parameters[i].name + "' in the optimizer state.");
   }
   if (none) {

@@ -25,11 +25,11 @@ class Learner {
   // activation_bytes: what one micro-batch may hold; at least one sequence always runs.
   Learner(Model& model, int64_t activation_bytes);
 
-  // Adds the gradient of sum(loss_gradient * logprob) over completion tokens and returns their log-probabilities.
-  // All or nothing: on any failure the gradient is as it was.
+  // Adds the gradient of sum(loss_gradient * logprob) over completion tokens and returns their
+  // log-probabilities. All or nothing: on any failure the gradient is as it was.
   std::vector<std::vector<float>> accumulate(const std::vector<TrainSequence>& sequences,
-                                             const std::vector<std::vector<float>>& loss_gradient, float temperature,
-                                             const Operation& operation);
+                                             const std::vector<std::vector<float>>& loss_gradient,
+                                             float temperature, const Operation& operation);
   // The same log-probabilities without a gradient.
   std::vector<std::vector<float>> logprobs(const std::vector<TrainSequence>& sequences, float temperature,
                                            const Operation& operation);
@@ -37,8 +37,8 @@ class Learner {
   // Row-major, Hugging Face layout; both parts of a tied embedding added.
   std::vector<float> gradient(int parameter);
   void zero_gradient() { gradients_.clear(); }
-  // Clips, updates, zeroes the gradient; returns the norm before clipping. Throws Error("TRAINING_DIVERGED") and leaves
-  // everything alone when the gradient is not finite.
+  // Clips, updates, zeroes the gradient; returns the norm before clipping. Throws Error("TRAINING_DIVERGED")
+  // and leaves everything alone when the gradient is not finite.
   double step(const AdamWOptions& options);
   int64_t step_count() const { return steps_; }
 
@@ -60,7 +60,8 @@ class Learner {
                                       const std::vector<std::vector<float>>* loss_gradient, float temperature,
                                       const Operation& operation);
   std::vector<float> forward_scores(const Packed& packed, const TokenBatch& batch, float temperature,
-                                    const Operation& operation, Workspace& workspace, std::vector<float>& lse);
+                                    const Operation& operation, Workspace& workspace,
+                                    std::vector<float>& lse);
   void backward_scores(const Packed& packed, const TokenBatch& batch, const std::vector<float>& upstream,
                        const std::vector<float>& lse, float temperature, const Operation& operation,
                        Workspace& workspace);

@@ -6,10 +6,10 @@
 
 namespace lsp {
 
-Model::Model(const ModelConfig& config, int threads)
+Model::Model(const ModelConfig& config, int threads, const Kernels& kernels)
     : config_(config),
       parameters_(config),
-      kernels_(active_kernels()),
+      kernels_(kernels),
       exec_(threads),
       weights_(static_cast<size_t>(parameters_.count())),
       frequency_(static_cast<size_t>(config.head_size / 2)) {
@@ -21,15 +21,14 @@ void Model::load(const std::vector<TensorLocation>& tensors, const Operation& op
   for (const TensorLocation& tensor : tensors) {
     operation.poll();
     const int index = parameters_.find(tensor.name);
-    auto values = std::make_shared<Buffer>(parameters_[index].stored_floats());
-    read_tensor(tensor, parameters_[index], values->data(), operation);
-    publish(index, std::move(values));
+    publish(index, std::make_shared<Buffer>(read_tensor(tensor, parameters_[index], operation)));
   }
 }
 
 void Model::check_loaded() const {
   for (int i = 0; i < parameters_.count(); ++i) {
-    LSP_CHECK(is_loaded(i), "INVALID_MODEL_FILE", "Expected a value for parameter '" + parameters_[i].name + "'.");
+    LSP_CHECK(is_loaded(i), "INVALID_MODEL_FILE",
+              "Expected a value for parameter '" + parameters_[i].name + "'.");
   }
 }
 
@@ -58,8 +57,10 @@ std::vector<float> Model::read(int parameter) const {
 
 void Model::write(int parameter, const std::vector<float>& values) {
   const ParameterSpec& spec = parameters_[parameter];
-  LSP_CHECK(static_cast<int64_t>(values.size()) == spec.rows * std::max<int64_t>(spec.columns, 1), "INVALID_ARGUMENT",
-            "Expected as many values as '" + spec.name + "' has but received " + std::to_string(values.size()) + ".");
+  LSP_CHECK(static_cast<int64_t>(values.size()) == spec.rows * std::max<int64_t>(spec.columns, 1),
+            "INVALID_ARGUMENT",
+            "Expected as many values as '" + spec.name + "' has but received " +
+                std::to_string(values.size()) + ".");
   std::shared_ptr<Buffer> storage = writable(parameter);
   pack_parameter(spec, values.data(), storage->data());
   publish(parameter, std::move(storage));
@@ -69,12 +70,13 @@ void Model::write(int parameter, const std::vector<float>& values) {
 void Model::save(const std::string& path, StoredType type, const Operation& operation) const {
   check_loaded();
   std::vector<TensorToWrite> tensors;
-  for (int i = 0; i < parameters_.count(); ++i) tensors.push_back({parameters_[i].name, &parameters_[i], weight(i)});
+  for (int i = 0; i < parameters_.count(); ++i)
+    tensors.push_back({parameters_[i].name, &parameters_[i], weight(i)});
   write_safetensors(path, type, tensors, {{"format", "pt"}}, operation);
 }
 
 std::unique_ptr<Model> Model::clone() const {
-  auto copy = std::make_unique<Model>(config_, exec_.threads());
+  auto copy = std::make_unique<Model>(config_, exec_.threads(), kernels_);
   copy->weights_ = weights_;
   copy->version_ = version_;
   return copy;
@@ -92,7 +94,8 @@ void Model::ensure_positions(int64_t count) {
             "Expected at most " + std::to_string(config_.max_positions) + " positions but received " +
                 std::to_string(count) + ".");
   const int64_t half = config_.head_size / 2;
-  const int64_t grown = std::min(config_.max_positions, std::max<int64_t>(count, std::max<int64_t>(512, 2 * positions_)));
+  const int64_t grown =
+      std::min(config_.max_positions, std::max<int64_t>(count, std::max<int64_t>(512, 2 * positions_)));
   Buffer cosine(grown * half), sine(grown * half);
   rope_table(cosine.data(), sine.data(), frequency_.data(), 0, grown, half);
   cosine_ = std::move(cosine);

@@ -17,7 +17,8 @@ namespace lsp {
 
 class Model {
  public:
-  Model(const ModelConfig& config, int threads);
+  // kernels: of one variant; a clone has its original's, whatever LSP_ISA says by then.
+  Model(const ModelConfig& config, int threads, const Kernels& kernels = active_kernels());
 
   const ModelConfig& config() const { return config_; }
   const ParameterList& parameters() const { return parameters_; }
@@ -30,7 +31,8 @@ class Model {
   void check_loaded() const;
 
   const float* weight(int parameter) const { return weights_[static_cast<size_t>(parameter)]->data(); }
-  // Storage for new values of a parameter: its own if nobody shares it, else fresh. publish() makes it current.
+  // Storage for new values of a parameter: its own if nobody shares it, else fresh. publish() makes it
+  // current.
   std::shared_ptr<Buffer> writable(int parameter);
   void publish(int parameter, std::shared_ptr<Buffer> values);
   void bump_version() { ++version_; }

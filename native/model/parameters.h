@@ -1,8 +1,9 @@
-// The parameters of a model: names and shapes as Hugging Face has them, storage in the layout that kernels read.
+// The parameters of a model: names and shapes as Hugging Face has them, storage in the layout that kernels
+// read.
 //
-// Matrices (N, K) are stored only as panels of 32 rows (kernels/linear/linear.h), vectors as they are. Storage is shared
-// between clones and replaced, never written, while it is shared: a clone stays frozen for free until the other side
-// changes.
+// Matrices (N, K) are stored only as panels of 32 rows (kernels/linear/linear.h), vectors as they are.
+// Storage is shared between clones and replaced, never written, while it is shared: a clone stays frozen for
+// free until the other side changes.
 #pragma once
 
 #include <cstdint>
@@ -16,10 +17,10 @@
 namespace lsp {
 
 struct ParameterSpec {
-  std::string name;  // e.g. model.layers.0.self_attn.q_proj.weight
-  int64_t rows;      // N of a matrix, or the length of a vector
-  int64_t columns;   // K of a matrix, 0 for a vector
-  int64_t head_size; // of q and k projections (their rows may come permuted), else 0
+  std::string name;   // e.g. model.layers.0.self_attn.q_proj.weight
+  int64_t rows;       // N of a matrix, or the length of a vector
+  int64_t columns;    // K of a matrix, 0 for a vector
+  int64_t head_size;  // of q and k projections (their rows may come permuted), else 0
 
   bool is_matrix() const { return columns > 0; }
   std::vector<int64_t> shape() const;

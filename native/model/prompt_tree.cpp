@@ -9,9 +9,11 @@ PromptTree::PromptTree(const std::vector<const std::vector<int32_t>*>& prompts) 
   }
   end_of_.resize(prompts.size());
   for (size_t node = 0; node < nodes_.size(); ++node) {
-    for (const int32_t request : nodes_[node].requests) end_of_[static_cast<size_t>(request)] = static_cast<int32_t>(node);
+    for (const int32_t request : nodes_[node].requests)
+      end_of_[static_cast<size_t>(request)] = static_cast<int32_t>(node);
     const int64_t count = static_cast<int64_t>(nodes_[node].requests.size());
-    for (int32_t at = static_cast<int32_t>(node); at >= 0; at = (*this)[at].parent) (*this)[at].waiting += count;
+    for (int32_t at = static_cast<int32_t>(node); at >= 0; at = (*this)[at].parent)
+      (*this)[at].waiting += count;
   }
 }
 

@@ -1,4 +1,5 @@
-// The prompts of a generate call as a radix tree: each node is a run of tokens computed once for all prompts below it.
+// The prompts of a generate call as a radix tree: each node is a run of tokens computed once for all prompts
+// below it.
 #pragma once
 
 #include <cstdint>
@@ -10,14 +11,14 @@ namespace lsp {
 
 struct PromptNode {
   int32_t parent = -1;
-  std::vector<int32_t> tokens;    // after the parent's
+  std::vector<int32_t> tokens;  // after the parent's
   std::vector<int32_t> children;
   std::vector<int32_t> requests;  // prompts that end here
   // While the node is in use.
-  int64_t waiting = 0;            // requests at or below this node that have not been admitted
+  int64_t waiting = 0;  // requests at or below this node that have not been admitted
   bool ready = false;
-  KvSequence cache;               // up to and including `tokens`
-  std::vector<float> hidden;      // of the last token, if requests end here
+  KvSequence cache;           // up to and including `tokens`
+  std::vector<float> hidden;  // of the last token, if requests end here
 };
 
 class PromptTree {

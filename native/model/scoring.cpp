@@ -6,6 +6,7 @@
 
 #include "model/forward.h"
 #include "model/kv_cache.h"
+#include "model/prefill.h"
 
 namespace lsp {
 
@@ -13,6 +14,9 @@ namespace {
 
 // Tokens computed together: enough rows to reuse each weight from cache, little enough memory.
 constexpr int64_t kBatchTokens = 1024;
+
+// Prompts whose next token is scored together: so many rows of logits exist at a time.
+constexpr int64_t kScoredTogether = 32;
 
 // A forest in which each sequence shares the prefix it has in common with the one before it.
 class SharedForest {
@@ -63,7 +67,10 @@ void for_batches(const Sequences& sequences, const Run& run) {
     SharedForest forest;
     std::vector<std::vector<int32_t>> paths;
     size_t last = first;
-    while (last < sequences.size() && (last == first || forest.tokens() < kBatchTokens)) {
+    int64_t inputs = 0;
+    while (last < sequences.size() &&
+           (last == first || (forest.tokens() < kBatchTokens && inputs < 4 * kBatchTokens))) {
+      inputs += static_cast<int64_t>(sequences[last].size());
       paths.push_back(forest.add(sequences[last].data(), static_cast<int64_t>(sequences[last].size())));
       ++last;
     }
@@ -75,7 +82,8 @@ void for_batches(const Sequences& sequences, const Run& run) {
 }  // namespace
 
 void check_tokens(const ModelConfig& config, const std::vector<int32_t>& tokens, const char* name) {
-  LSP_CHECK(!tokens.empty(), "INVALID_ARGUMENT", std::string("Expected at least one token in `") + name + "`.");
+  LSP_CHECK(!tokens.empty(), "INVALID_ARGUMENT",
+            std::string("Expected at least one token in `") + name + "`.");
   LSP_CHECK(static_cast<int64_t>(tokens.size()) <= config.max_positions, "PROMPT_TOO_LONG",
             std::string("Expected at most ") + std::to_string(config.max_positions) + " tokens in `" + name +
                 "` but received " + std::to_string(tokens.size()) + ".");
@@ -96,74 +104,82 @@ std::vector<SequenceScores> score_sequences(Model& model, const std::vector<std:
     inputs.emplace_back(sequence.begin(), sequence.end() - 1);
   }
   std::vector<SequenceScores> results(sequences.size());
-  for_batches(inputs, [&](size_t first, const SharedForest& forest, const std::vector<std::vector<int32_t>>& paths) {
-    // Rows of the head: one per (input row, next token), shared by sequences that agree on both.
-    std::vector<int32_t> rows, targets;
-    std::vector<std::vector<int32_t>> row_of(paths.size());
-    for (size_t i = 0; i < paths.size(); ++i) {
-      for (size_t t = 0; t < paths[i].size(); ++t) {
-        const int32_t target = sequences[first + i][t + 1];
-        const bool same = i > 0 && t < paths[i - 1].size() && paths[i - 1][t] == paths[i][t] &&
-                          sequences[first + i - 1][t + 1] == target;
-        if (same) {
-          row_of[i].push_back(row_of[i - 1][t]);
-          continue;
+  for_batches(
+      inputs, [&](size_t first, const SharedForest& forest, const std::vector<std::vector<int32_t>>& paths) {
+        // Rows of the head: one per (input row, next token), shared by sequences that agree on both.
+        std::vector<int32_t> rows, targets;
+        std::vector<std::vector<int32_t>> row_of(paths.size());
+        for (size_t i = 0; i < paths.size(); ++i) {
+          for (size_t t = 0; t < paths[i].size(); ++t) {
+            const int32_t target = sequences[first + i][t + 1];
+            const bool same = i > 0 && t < paths[i - 1].size() && paths[i - 1][t] == paths[i][t] &&
+                              sequences[first + i - 1][t + 1] == target;
+            if (same) {
+              row_of[i].push_back(row_of[i - 1][t]);
+              continue;
+            }
+            row_of[i].push_back(static_cast<int32_t>(rows.size()));
+            rows.push_back(paths[i][t]);
+            targets.push_back(target);
+          }
         }
-        row_of[i].push_back(static_cast<int32_t>(rows.size()));
-        rows.push_back(paths[i][t]);
-        targets.push_back(target);
-      }
-    }
-    std::vector<float> logprobs(rows.size()), entropies(rows.size());
-    if (!rows.empty()) {
-      const std::vector<float> hidden = hidden_rows(model, forest, rows, operation);
-      operation.poll();
-      model.kernels().logprob->forward(
-          model.exec(), {logprobs.data(), nullptr, entropies.data(), nullptr, hidden.data(),
-                         model.weight(model.parameters().head()), targets.data(), static_cast<int64_t>(rows.size()),
-                         c.hidden, c.vocab, 1.0f / temperature});
-    }
-    for (size_t i = 0; i < paths.size(); ++i) {
-      for (const int32_t row : row_of[i]) {
-        results[first + i].logprobs.push_back(logprobs[static_cast<size_t>(row)]);
-        results[first + i].entropies.push_back(entropies[static_cast<size_t>(row)]);
-      }
-    }
-  });
+        std::vector<float> logprobs(rows.size()), entropies(rows.size());
+        if (!rows.empty()) {
+          const std::vector<float> hidden = hidden_rows(model, forest, rows, operation);
+          operation.poll();
+          model.kernels().logprob->forward(
+              model.exec(), {logprobs.data(), nullptr, entropies.data(), nullptr, hidden.data(),
+                             model.weight(model.parameters().head()), targets.data(),
+                             static_cast<int64_t>(rows.size()), c.hidden, c.vocab, 1.0f / temperature});
+        }
+        for (size_t i = 0; i < paths.size(); ++i) {
+          for (const int32_t row : row_of[i]) {
+            results[first + i].logprobs.push_back(logprobs[static_cast<size_t>(row)]);
+            results[first + i].entropies.push_back(entropies[static_cast<size_t>(row)]);
+          }
+        }
+      });
   return results;
 }
 
 std::vector<std::vector<float>> score_next(Model& model, const std::vector<std::vector<int32_t>>& prompts,
-                                           const std::vector<int32_t>& candidates, const Operation& operation) {
+                                           const std::vector<int32_t>& candidates,
+                                           const Operation& operation) {
   const ModelConfig& c = model.config();
   model.check_loaded();
   for (const std::vector<int32_t>& prompt : prompts) check_tokens(c, prompt, "prompts");
-  check_tokens(c, candidates, "candidates");
+  for (const int32_t candidate : candidates) {
+    LSP_CHECK(candidate >= 0 && candidate < c.vocab, "INVALID_ARGUMENT",
+              "Expected token ids in `candidates`.");
+  }
+  std::vector<const std::vector<int32_t>*> pointers;
+  for (const std::vector<int32_t>& prompt : prompts) pointers.push_back(&prompt);
+  PromptTree tree(pointers);
+  const std::vector<int32_t> order = tree.order();
+  Activations activations(c, kPrefillTokens, false);
+  Buffer logits(kScoredTogether * c.vocab);
   std::vector<std::vector<float>> results(prompts.size());
-  Buffer logits;
-  for_batches(prompts, [&](size_t first, const SharedForest& forest, const std::vector<std::vector<int32_t>>& paths) {
-    std::vector<int32_t> rows;
-    for (const std::vector<int32_t>& path : paths) rows.push_back(path.back());
-    const std::vector<float> hidden = hidden_rows(model, forest, rows, operation);
-    // A few rows of logits at a time.
-    constexpr size_t kRows = 32;
-    logits.reserve(static_cast<int64_t>(kRows) * c.vocab);
-    std::vector<float> lse(kRows);
-    for (size_t begin = 0; begin < rows.size(); begin += kRows) {
-      operation.poll();
-      const size_t count = std::min(kRows, rows.size() - begin);
-      model.kernels().logprob->forward(
-          model.exec(), {nullptr, lse.data(), nullptr, logits.data(),
-                         hidden.data() + begin * static_cast<size_t>(c.hidden),
-                         model.weight(model.parameters().head()), nullptr, static_cast<int64_t>(count), c.hidden,
-                         c.vocab, 1.0f});
-      for (size_t i = 0; i < count; ++i) {
-        for (const int32_t candidate : candidates) {
-          results[first + begin + i].push_back(logits.data()[static_cast<int64_t>(i) * c.vocab + candidate] - lse[i]);
-        }
+  for (size_t begin = 0; begin < order.size(); begin += kScoredTogether) {
+    const size_t count = std::min<size_t>(kScoredTogether, order.size() - begin);
+    std::vector<int32_t> ends;
+    for (size_t i = 0; i < count; ++i) ends.push_back(tree.end_of(static_cast<size_t>(order[begin + i])));
+    prefill(model, tree, ends, activations, operation);
+    std::vector<float> hidden, lse(count);
+    for (const int32_t end : ends)
+      hidden.insert(hidden.end(), tree[end].hidden.begin(), tree[end].hidden.end());
+    for (const int32_t end : ends) tree.admitted(end);
+    operation.poll();
+    model.kernels().logprob->forward(
+        model.exec(),
+        {nullptr, lse.data(), nullptr, logits.data(), hidden.data(), model.weight(model.parameters().head()),
+         nullptr, static_cast<int64_t>(count), c.hidden, c.vocab, 1.0f});
+    for (size_t i = 0; i < count; ++i) {
+      for (const int32_t candidate : candidates) {
+        results[static_cast<size_t>(order[begin + i])].push_back(
+            logits.data()[static_cast<int64_t>(i) * c.vocab + candidate] - lse[i]);
       }
     }
-  });
+  }
   return results;
 }
 

@@ -1,5 +1,5 @@
-// Log-probabilities of whole sequences: prefixes that neighbours in the list share are computed once, and memory does
-// not grow with the number of sequences.
+// Log-probabilities of whole sequences: prefixes that neighbours in the list share are computed once, and
+// memory does not grow with the number of sequences.
 #pragma once
 
 #include <vector>
@@ -19,9 +19,11 @@ std::vector<SequenceScores> score_sequences(Model& model, const std::vector<std:
 
 // log p(candidate | prompt) at temperature 1, candidates.size() values per prompt.
 std::vector<std::vector<float>> score_next(Model& model, const std::vector<std::vector<int32_t>>& prompts,
-                                           const std::vector<int32_t>& candidates, const Operation& operation);
+                                           const std::vector<int32_t>& candidates,
+                                           const Operation& operation);
 
-// Throws Error("INVALID_ARGUMENT" | "PROMPT_TOO_LONG") unless 1 <= length <= positions and ids lie in the vocabulary.
+// Throws Error("INVALID_ARGUMENT" | "PROMPT_TOO_LONG") unless 1 <= length <= positions and ids lie in the
+// vocabulary.
 void check_tokens(const ModelConfig& config, const std::vector<int32_t>& tokens, const char* name);
 
 }  // namespace lsp

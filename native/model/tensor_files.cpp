@@ -30,6 +30,8 @@ class File {
   int64_t size() const {
     struct stat status;
     if (::fstat(descriptor_, &status) != 0) fail("inspect");
+    LSP_CHECK(S_ISREG(status.st_mode), "INVALID_MODEL_FILE",
+              "Expected a regular file but '" + path_ + "' is none.");
     return status.st_size;
   }
   void read(void* to, int64_t bytes, int64_t offset) const {
@@ -38,7 +40,8 @@ class File {
       const ssize_t got = ::pread(descriptor_, at, static_cast<size_t>(bytes), offset);
       if (got < 0 && errno == EINTR) continue;
       if (got < 0) fail("read");
-      LSP_CHECK(got > 0, "INVALID_MODEL_FILE", "Expected more bytes in '" + path_ + "': the file ends early.");
+      LSP_CHECK(got > 0, "INVALID_MODEL_FILE",
+                "Expected more bytes in '" + path_ + "': the file ends early.");
       at += got;
       offset += got;
       bytes -= got;
@@ -62,13 +65,15 @@ class File {
 
  private:
   [[noreturn]] void fail(const char* purpose) const {
-    throw Error("IO_ERROR", std::string("Could not ") + purpose + " '" + path_ + "': " + std::strerror(errno) + ".");
+    throw Error("IO_ERROR",
+                std::string("Could not ") + purpose + " '" + path_ + "': " + std::strerror(errno) + ".");
   }
   std::string path_;
   int descriptor_ = -1;
 };
 
-// Row of the file that holds row `row` of the parameter. GGUF's `llama` interleaves the two halves of each head.
+// Row of the file that holds row `row` of the parameter. GGUF's `llama` interleaves the two halves of each
+// head.
 int64_t source_row(const ParameterSpec& spec, bool permuted, int64_t row) {
   if (!permuted) return row;
   const int64_t head = row / spec.head_size, i = row % spec.head_size, half = spec.head_size / 2;
@@ -77,29 +82,43 @@ int64_t source_row(const ParameterSpec& spec, bool permuted, int64_t row) {
 
 void check_location(const TensorLocation& t, const ParameterSpec& spec, int64_t file_size) {
   const auto expect = [&](bool condition, const std::string& what) {
-    LSP_CHECK(condition, "INVALID_MODEL_FILE", "Expected " + what + " for tensor '" + t.name + "' in '" + t.path + "'.");
+    LSP_CHECK(condition, "INVALID_MODEL_FILE",
+              "Expected " + what + " for tensor '" + t.name + "' in '" + t.path + "'.");
   };
   expect(t.shape == spec.shape(), "the shape that the configuration asks for");
   const StoredFormat format = stored_format(t.type);
   const int64_t width = spec.is_matrix() ? spec.columns : spec.rows, count = spec.is_matrix() ? spec.rows : 1;
   expect(width % format.block_elements == 0, "rows of whole blocks");
-  expect(t.bytes == count * (width / format.block_elements) * format.block_bytes, "a byte length that fits the shape");
+  expect(t.bytes == count * (width / format.block_elements) * format.block_bytes,
+         "a byte length that fits the shape");
   expect(t.offset >= 0 && t.offset <= file_size && t.bytes <= file_size - t.offset, "data inside the file");
   expect(!t.rope_permuted || spec.head_size > 0, "an unpermuted tensor");
 }
 
 }  // namespace
 
-void read_tensor(const TensorLocation& t, const ParameterSpec& spec, float* stored, const Operation& operation) {
-  const File file(t.path, O_RDONLY, "open");
+// Dequantizes, and refuses what no computation survives.
+static void read_values(const TensorLocation& t, const uint8_t* raw, int64_t count, float* values) {
+  dequantize(t.type, raw, count, values);
+  bool finite = true;
+  for (int64_t i = 0; i < count; ++i) finite = finite && values[i] - values[i] == 0.0f;
+  LSP_CHECK(finite, "INVALID_MODEL_FILE",
+            "Expected finite values but tensor '" + t.name + "' in '" + t.path + "' holds NaN or infinity.");
+}
+
+Buffer read_tensor(const TensorLocation& t, const ParameterSpec& spec, const Operation& operation) {
+  // Without waiting: opening a pipe would block for ever.
+  const File file(t.path, O_RDONLY | O_NONBLOCK, "open");
   check_location(t, spec, file.size());
+  Buffer values(spec.stored_floats());
+  float* stored = values.data();
   const int64_t width = spec.is_matrix() ? spec.columns : spec.rows;
   const int64_t row_bytes = t.bytes / (spec.is_matrix() ? spec.rows : 1);
   std::vector<uint8_t> raw(static_cast<size_t>(row_bytes * (spec.is_matrix() ? kPanel : 1)));
   if (!spec.is_matrix()) {
     file.read(raw.data(), row_bytes, t.offset);
-    dequantize(t.type, raw.data(), width, stored);
-    return;
+    read_values(t, raw.data(), width, stored);
+    return values;
   }
   std::vector<float> rows(static_cast<size_t>(kPanel * width));
   for (int64_t panel = 0; panel < panel_count(spec.rows); ++panel) {
@@ -107,14 +126,16 @@ void read_tensor(const TensorLocation& t, const ParameterSpec& spec, float* stor
     const int64_t first = panel * kPanel, height = std::min<int64_t>(kPanel, spec.rows - first);
     if (t.rope_permuted) {
       for (int64_t i = 0; i < height; ++i) {
-        file.read(raw.data() + i * row_bytes, row_bytes, t.offset + source_row(spec, true, first + i) * row_bytes);
+        file.read(raw.data() + i * row_bytes, row_bytes,
+                  t.offset + source_row(spec, true, first + i) * row_bytes);
       }
     } else {
       file.read(raw.data(), height * row_bytes, t.offset + first * row_bytes);
     }
-    dequantize(t.type, raw.data(), height * width, rows.data());
+    read_values(t, raw.data(), height * width, rows.data());
     pack_panel(spec, panel, rows.data(), stored);
   }
+  return values;
 }
 
 namespace {
@@ -159,19 +180,22 @@ std::string safetensors_header(StoredType type, const std::vector<TensorToWrite>
   return header;
 }
 
-void write_values(const File& file, StoredType type, const float* values, int64_t count, std::vector<uint16_t>& half) {
+void write_values(const File& file, StoredType type, const float* values, int64_t count,
+                  std::vector<uint16_t>& half) {
   if (type == StoredType::f32) {
     file.write(values, count * 4);
     return;
   }
   half.resize(static_cast<size_t>(count));
   for (int64_t i = 0; i < count; ++i) {
-    half[static_cast<size_t>(i)] = type == StoredType::f16 ? float_to_half(values[i]) : float_to_bfloat16(values[i]);
+    half[static_cast<size_t>(i)] =
+        type == StoredType::f16 ? float_to_half(values[i]) : float_to_bfloat16(values[i]);
   }
   file.write(half.data(), count * 2);
 }
 
-void write_tensor(const File& file, StoredType type, const TensorToWrite& tensor, const Operation& operation) {
+void write_tensor(const File& file, StoredType type, const TensorToWrite& tensor,
+                  const Operation& operation) {
   const ParameterSpec& spec = *tensor.spec;
   std::vector<uint16_t> half;
   if (!spec.is_matrix()) {
@@ -190,7 +214,8 @@ void write_tensor(const File& file, StoredType type, const TensorToWrite& tensor
 }  // namespace
 
 void write_safetensors(const std::string& path, StoredType type, const std::vector<TensorToWrite>& tensors,
-                       const std::vector<std::pair<std::string, std::string>>& metadata, const Operation& operation) {
+                       const std::vector<std::pair<std::string, std::string>>& metadata,
+                       const Operation& operation) {
   const std::string temporary = path + ".tmp" + std::to_string(::getpid());
   try {
     File file(temporary, O_WRONLY | O_CREAT | O_TRUNC, "create");

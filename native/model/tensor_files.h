@@ -21,9 +21,9 @@ struct TensorLocation {
   bool rope_permuted;  // q and k rows in the order GGUF's `llama` stores them
 };
 
-// Reads one tensor into `stored` (spec.stored_floats()). Checks shape, size and range against the real file first.
-// Throws Error("INVALID_MODEL_FILE" | "IO_ERROR").
-void read_tensor(const TensorLocation& location, const ParameterSpec& spec, float* stored, const Operation& operation);
+// Reads one tensor in stored layout. Nothing is allocated before shape, size and range have been checked
+// against the real file. Throws Error("INVALID_MODEL_FILE" | "IO_ERROR" | "OUT_OF_MEMORY").
+Buffer read_tensor(const TensorLocation& location, const ParameterSpec& spec, const Operation& operation);
 
 struct TensorToWrite {
   std::string name;
@@ -31,9 +31,10 @@ struct TensorToWrite {
   const float* stored;
 };
 
-// Writes a safetensors file (row-major, `type` f32, f16 or bf16) under a temporary name beside `path`, syncs it, renames
-// it. On failure nothing is left behind. Throws Error("IO_ERROR").
+// Writes a safetensors file (row-major, `type` f32, f16 or bf16) under a temporary name beside `path`, syncs
+// it, renames it. On failure nothing is left behind. Throws Error("IO_ERROR").
 void write_safetensors(const std::string& path, StoredType type, const std::vector<TensorToWrite>& tensors,
-                       const std::vector<std::pair<std::string, std::string>>& metadata, const Operation& operation);
+                       const std::vector<std::pair<std::string, std::string>>& metadata,
+                       const Operation& operation);
 
 }  // namespace lsp

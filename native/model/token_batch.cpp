@@ -48,7 +48,8 @@ class ForestLayout {
     start_segment(token, 0, {});
   }
 
-  // A branch shares the full blocks of its parent's path and copies the tokens of the block that is partly its own.
+  // A branch shares the full blocks of its parent's path and copies the tokens of the block that is partly
+  // its own.
   void start_branch(int64_t token, int32_t parent) {
     const int32_t position = positions[static_cast<size_t>(parent)] + 1;
     const std::vector<int32_t>& path = tables[static_cast<size_t>(segment_of_[static_cast<size_t>(parent)])];

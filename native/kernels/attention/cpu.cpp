@@ -1,6 +1,6 @@
-// attention on the CPU. A work item is a tile of queries of one kv head (forward) or one kv head of one tree (backward);
-// its matrix products run on the register tile of linear/gemm.h, with lanes over keys for scores and over the head for
-// values. Rows of a tile are (token, query head of the group), tokens ascending.
+// attention on the CPU. A work item is a tile of queries of one kv head (forward) or one kv head of one tree
+// (backward); its matrix products run on the register tile of linear/gemm.h, with lanes over keys for scores
+// and over the head for values. Rows of a tile are (token, query head of the group), tokens ascending.
 #include "kernels/attention/attention.h"
 
 #include "core/parallel.h"
@@ -25,11 +25,12 @@ static Head head_of(int64_t heads, int64_t kv_heads, int64_t size) {
 
 // The batch row and head of tile row `row`, as an offset into a (T, H D) matrix.
 LSP_INLINE int64_t row_offset(const Head& head, int64_t first_token, int64_t kv_head, int64_t row) {
-  return ((first_token + row / head.group) * head.heads + kv_head * head.group + row % head.group) * head.size;
+  return ((first_token + row / head.group) * head.heads + kv_head * head.group + row % head.group) *
+         head.size;
 }
 
-static void gather_rows(const Head& head, const float* from, int64_t first_token, int64_t kv_head, int64_t rows,
-                        float scale, float* to) {
+static void gather_rows(const Head& head, const float* from, int64_t first_token, int64_t kv_head,
+                        int64_t rows, float scale, float* to) {
   const Vec factor = splat(scale);
   for (int64_t row = 0; row < rows; ++row) {
     const float* source = from + row_offset(head, first_token, kv_head, row);
@@ -47,14 +48,17 @@ static void product_over_head(const Head& head, int64_t rows, const float* a, in
   }
 }
 
-static float attention_scale(int64_t head_size) { return 1.0f / __builtin_sqrtf(static_cast<float>(head_size)); }
+static float attention_scale(int64_t head_size) {
+  return 1.0f / __builtin_sqrtf(static_cast<float>(head_size));
+}
 
-// --- Forward --------------------------------------------------------------------------------------------------------
+// --- Forward
+// --------------------------------------------------------------------------------------------------------
 
 struct ForwardTile {
-  float *q, *y;                          // (rows, padded)
-  float* scores;                         // (rows, 32)
-  float *top, *sum, *rescale, *fresh;    // (rows)
+  float *q, *y;                        // (rows, padded)
+  float* scores;                       // (rows, 32)
+  float *top, *sum, *rescale, *fresh;  // (rows)
 };
 
 static int64_t forward_local_floats(const Head& head) {
@@ -75,8 +79,9 @@ static ForwardTile carve_forward(const Head& head, float* memory) {
   return t;
 }
 
-// Folds one block of scores into the running maximum and sum of each row; scores become probabilities relative to the
-// new maximum, rescale the factor for what was accumulated before. `seen` of row r: keys of the block it may attend to.
+// Folds one block of scores into the running maximum and sum of each row; scores become probabilities
+// relative to the new maximum, rescale the factor for what was accumulated before. `seen` of row r: keys of
+// the block it may attend to.
 template <class F>
 static void fold_scores(const ForwardTile& tile, int64_t first_row, int64_t rows, const F& seen) {
   const Vec blank = splat(kMinusInfinity);
@@ -102,8 +107,8 @@ static void fold_scores(const ForwardTile& tile, int64_t first_row, int64_t rows
   }
 }
 
-static void forward_tile(const AttentionForward& f, const Head& head, const AttentionSegment& segment, int64_t start,
-                         int64_t kv_head, float* memory) {
+static void forward_tile(const AttentionForward& f, const Head& head, const AttentionSegment& segment,
+                         int64_t start, int64_t kv_head, float* memory) {
   const int64_t tokens = min_of(head.tile_tokens, segment.count - start), rows = tokens * head.group;
   const int64_t first_token = segment.first_token + start, first_position = segment.first_position + start;
   const ForwardTile tile = carve_forward(head, memory);
@@ -147,10 +152,12 @@ static void forward_tile(const AttentionForward& f, const Head& head, const Atte
   for (int64_t row = 0; row < rows; ++row) {
     const Vec sum = splat(tile.sum[row]);
     float* y = f.y + row_offset(head, first_token, kv_head, row);
-    for_lanes(head.size, [&](int64_t i, int n) { store_n(y + i, load(tile.y + row * head.padded + i) / sum, n); });
+    for_lanes(head.size,
+              [&](int64_t i, int n) { store_n(y + i, load(tile.y + row * head.padded + i) / sum, n); });
     if (f.lse == nullptr) continue;
     f.lse[(first_token + row / head.group) * head.heads + kv_head * head.group + row % head.group] =
-        static_cast<float>(static_cast<double>(tile.top[row]) + scalar::log(static_cast<double>(tile.sum[row])));
+        static_cast<float>(static_cast<double>(tile.top[row]) +
+                           scalar::log(static_cast<double>(tile.sum[row])));
   }
 }
 
@@ -176,13 +183,15 @@ static void attention_forward(Exec& exec, const AttentionForward& f) {
   });
 }
 
-// --- Backward -------------------------------------------------------------------------------------------------------
+// --- Backward
+// -------------------------------------------------------------------------------------------------------
 //
-// With P = exp(S - lse) and delta = rowsum(dy y): dV = P^T dy, dP = dy V^T, dS = P (dP - delta), dQ = dS K, dK = dS^T Q
-// (Dao et al. 2022, algorithm 4). One item walks all queries of a tree in order, so the sums over queries are chains.
+// With P = exp(S - lse) and delta = rowsum(dy y): dV = P^T dy, dP = dy V^T, dS = P (dP - delta), dQ = dS K,
+// dK = dS^T Q (Dao et al. 2022, algorithm 4). One item walks all queries of a tree in order, so the sums over
+// queries are chains.
 
 struct BackwardTile {
-  float *q, *dy, *dq, *p, *dp, *delta, *lse;       // rows of the tile
+  float *q, *dy, *dq, *p, *dp, *delta, *lse;          // rows of the tile
   float *keys, *values_transposed, *dkeys, *dvalues;  // (blocks, 32 padded) each
 };
 
@@ -240,8 +249,8 @@ static void score_gradients(const BackwardTile& t, int64_t first_row, int64_t ro
   }
 }
 
-static void backward_tile(const AttentionBackward& b, const Head& head, const AttentionSegment& segment, int64_t start,
-                          int64_t kv_head, int64_t first_block, const BackwardTile& t) {
+static void backward_tile(const AttentionBackward& b, const Head& head, const AttentionSegment& segment,
+                          int64_t start, int64_t kv_head, int64_t first_block, const BackwardTile& t) {
   const int64_t tokens = min_of(head.tile_tokens, segment.count - start), rows = tokens * head.group;
   const int64_t first_token = segment.first_token + start, first_position = segment.first_position + start;
   const int64_t block_floats = kKvBlock * head.padded;
@@ -252,9 +261,12 @@ static void backward_tile(const AttentionBackward& b, const Head& head, const At
   for (int64_t row = 0; row < rows; ++row) {
     const float* y = b.y + row_offset(head, first_token, kv_head, row);
     Vec dot = zero();
-    for_lanes(head.size, [&](int64_t i, int n) { dot = fma(load_n(y + i, n), load(t.dy + row * head.padded + i), dot); });
+    for_lanes(head.size, [&](int64_t i, int n) {
+      dot = fma(load_n(y + i, n), load(t.dy + row * head.padded + i), dot);
+    });
     t.delta[row] = sum_lanes(dot);
-    t.lse[row] = b.lse[(first_token + row / head.group) * head.heads + kv_head * head.group + row % head.group];
+    t.lse[row] =
+        b.lse[(first_token + row / head.group) * head.heads + kv_head * head.group + row % head.group];
   }
   const int64_t blocks = (first_position + tokens - 1) / kKvBlock + 1;
   for (int64_t block = 0; block < blocks; ++block) {
@@ -270,7 +282,8 @@ static void backward_tile(const AttentionBackward& b, const Head& head, const At
     float* p = t.p + first_row * kKvBlock;
     float* ds = t.dp + first_row * kKvBlock;
     panel_product(used, q, head.padded, 1, keys, kKvBlock, p, kKvBlock, head.size, false);
-    panel_product(used, dy, head.padded, 1, t.values_transposed + at, kKvBlock, ds, kKvBlock, head.size, false);
+    panel_product(used, dy, head.padded, 1, t.values_transposed + at, kKvBlock, ds, kKvBlock, head.size,
+                  false);
     score_gradients(t, first_row, rows, seen);
     product_over_head(head, kKvBlock, p, 1, kKvBlock, dy, t.dvalues + at, used);
     product_over_head(head, kKvBlock, ds, 1, kKvBlock, q, t.dkeys + at, used);
@@ -318,7 +331,8 @@ static void attention_backward(Exec& exec, const AttentionBackward& b) {
     const int64_t first_block = b.tree_blocks[tree], blocks = b.tree_blocks[tree + 1] - first_block;
     const BackwardTile t = carve_backward(head, blocks, exec.local(worker));
     for (int64_t i = 0; i < blocks; ++i) {
-      open_block(head, b.blocks[first_block + i] + b.layer_offset + kv_head * kv_head_floats(head.size), i, t);
+      open_block(head, b.blocks[first_block + i] + b.layer_offset + kv_head * kv_head_floats(head.size), i,
+                 t);
     }
     for (int64_t s = b.tree_segments[tree]; s < b.tree_segments[tree + 1]; ++s) {
       const AttentionSegment& segment = b.segments[s];

@@ -1,7 +1,7 @@
 // embedding: looks up rows of the token embedding, and adds their gradients.
 //
-// Dimensions: T tokens, C hidden, V vocabulary. The table has the panel layout of linear.h (a tied LM head is the same
-// memory): panels (ceil(V/32), C, 32).
+// Dimensions: T tokens, C hidden, V vocabulary. The table has the panel layout of linear.h (a tied LM head is
+// the same memory): panels (ceil(V/32), C, 32).
 #pragma once
 
 #include <stdint.h>
@@ -17,8 +17,8 @@ struct EmbeddingForward {
   int64_t t, c;
 };
 
-// dtable[ids[t]] += dy[t]; tokens in order, so that equal ids add up the same way in any micro-batch. Tokens equal to
-// `padding_id` are left out, as the reference implementations do for a model's padding token.
+// dtable[ids[t]] += dy[t]; tokens in order, so that equal ids add up the same way in any micro-batch. Tokens
+// equal to `padding_id` are left out, as the reference implementations do for a model's padding token.
 struct EmbeddingBackward {
   float* dtable;       // panels (ceil(V/32), C, 32)
   const float* dy;     // (T, C)

@@ -1,6 +1,6 @@
-// grad_norm: the sum of squares of a gradient, for clipping by global norm (Pascanu et al. 2013, algorithm 1).
-// Blocks of 4096 elements are summed over 16 lanes in float, blocks in ascending order in double. Not finite when an
-// element is not.
+// grad_norm: the sum of squares of a gradient, for clipping by global norm (Pascanu et al. 2013, algorithm
+// 1). Blocks of 4096 elements are summed over 16 lanes in float, blocks in ascending order in double. Not
+// finite when an element is not.
 #pragma once
 
 #include <stdint.h>

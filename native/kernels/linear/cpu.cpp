@@ -1,4 +1,5 @@
-// linear on the CPU: three products on one blocked GEMM. See linear.h for layouts and gemm.h for the blocking.
+// linear on the CPU: three products on one blocked GEMM. See linear.h for layouts and gemm.h for the
+// blocking.
 #include "kernels/linear/gemm.h"
 #include "kernels/linear/linear.h"
 

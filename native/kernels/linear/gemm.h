@@ -1,7 +1,8 @@
 // The blocked matrix product of linear and the LM head, for per-ISA translation units.
 //
-// Rows of A are packed so that the register tile's broadcasts are contiguous. Between blocks of K the accumulator rests
-// in C as f32 and is loaded again: the chain of an element is the same whatever the blocking.
+// Rows of A are packed so that the register tile's broadcasts are contiguous. Between blocks of K the
+// accumulator rests in C as f32 and is loaded again: the chain of an element is the same whatever the
+// blocking.
 #pragma once
 
 #include "kernels/linear/tile.h"
@@ -11,12 +12,12 @@ namespace LSP_ISA {
 
 // Part of a product: C's panels with their own B.
 struct GemmPart {
-  const float* b;        // panels, b_panel floats apart
+  const float* b;  // panels, b_panel floats apart
   int64_t b_panel;
-  int64_t n;             // columns
+  int64_t n;  // columns
   float* c;
   int64_t c_row;
-  int64_t c_panel;       // floats between the first columns of two panels of C
+  int64_t c_panel;  // floats between the first columns of two panels of C
 };
 
 struct Gemm {
@@ -34,9 +35,11 @@ constexpr int64_t kDepth = 768;
 
 LSP_INLINE int64_t gemm_local_floats() { return kRowBlock * kDepth + kRowBlock * kPanelColumns; }
 
-// Panels [first, last) of one part for packed rows. Where fewer than 32 columns are left, `spare` takes the tile.
+// Panels [first, last) of one part for packed rows. Where fewer than 32 columns are left, `spare` takes the
+// tile.
 LSP_INLINE void gemm_panels(const GemmPart& part, int64_t first, int64_t last, int64_t row, int64_t rows,
-                            const float* packed, int64_t k_offset, int64_t depth, bool accumulate, float* spare) {
+                            const float* packed, int64_t k_offset, int64_t depth, bool accumulate,
+                            float* spare) {
   for (int64_t panel = first; panel < last; ++panel) {
     const float* b = part.b + panel * part.b_panel + k_offset * kPanelColumns;
     float* c = part.c + panel * part.c_panel + row * part.c_row;
@@ -84,7 +87,8 @@ static void gemm(Exec& exec, const Gemm& g) {
         const int64_t count = ceil_div(g.parts[i].n, kPanelColumns);
         const int64_t from = max_of(first - before, 0), to = min_of(last - before, count);
         if (from < to) {
-          gemm_panels(g.parts[i], from, to, row, rows, packed, k_offset, depth, g.accumulate || k_offset > 0, spare);
+          gemm_panels(g.parts[i], from, to, row, rows, packed, k_offset, depth, g.accumulate || k_offset > 0,
+                      spare);
         }
         before += count;
       }
@@ -110,7 +114,8 @@ static void transpose_panels(Exec& exec, const float* weight, int64_t n, int64_t
   });
 }
 
-// Packs columns [0, n) of a row-major matrix (rows, ld) into panels (ceil(n/32), rows, 32), padded with zeros.
+// Packs columns [0, n) of a row-major matrix (rows, ld) into panels (ceil(n/32), rows, 32), padded with
+// zeros.
 static void pack_columns(Exec& exec, const float* matrix, int64_t ld, int64_t rows, int64_t n, float* out) {
   parallel_for(exec, ceil_div(n, kPanelColumns), [&](int64_t panel, int) {
     const int64_t columns = min_of(kPanelColumns, n - panel * kPanelColumns);
@@ -119,7 +124,9 @@ static void pack_columns(Exec& exec, const float* matrix, int64_t ld, int64_t ro
       const float* from = matrix + i * ld + panel * kPanelColumns;
       float* to = out + (panel * rows + i) * kPanelColumns;
       store(to, load_n(from, low));
-      store(to + kLanes, high == kLanes ? load(from + kLanes) : high > 0 ? load_first(from + kLanes, high) : zero());
+      store(to + kLanes, high == kLanes ? load(from + kLanes)
+                         : high > 0     ? load_first(from + kLanes, high)
+                                        : zero());
     }
   });
 }

@@ -2,12 +2,12 @@
 //
 // Dimensions: T tokens (rows of x and y), K input features, N output features.
 //
-// A weight W (N, K) lives only as panels of 32 output columns: panel p holds, for each k, the 32 floats W[32p..32p+31][k]
-// (ceil(N/32), K, 32); columns past N are zero. Gradients of weights have the same layout.
+// A weight W (N, K) lives only as panels of 32 output columns: panel p holds, for each k, the 32 floats
+// W[32p..32p+31][k] (ceil(N/32), K, 32); columns past N are zero. Gradients of weights have the same layout.
 //
-// Exactness. Every output element is one chain of fused multiply-adds over its reduction index in ascending order,
-// starting from 0 (or from the value in place, where a contract says "adds"). SIMD lanes run over output columns, so
-// tiling, batch size, threads and ISA cannot change a bit.
+// Exactness. Every output element is one chain of fused multiply-adds over its reduction index in ascending
+// order, starting from 0 (or from the value in place, where a contract says "adds"). SIMD lanes run over
+// output columns, so tiling, batch size, threads and ISA cannot change a bit.
 #pragma once
 
 #include <stdint.h>
@@ -48,8 +48,8 @@ struct LinearBackwardInput {
   bool accumulate;
 };
 
-// dW += dy^T x: each element's chain over the tokens goes on from the value in the gradient buffer, so cutting the
-// tokens into micro-batches in order cannot change a bit.
+// dW += dy^T x: each element's chain over the tokens goes on from the value in the gradient buffer, so
+// cutting the tokens into micro-batches in order cannot change a bit.
 struct LinearBackwardWeight {
   float* dweight;   // panels (ceil(N/32), K, 32)
   const float* dy;  // (T, N)

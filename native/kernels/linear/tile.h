@@ -1,8 +1,8 @@
 // The register tile behind every matrix product, for per-ISA translation units.
 //
-// C (M, N) = A (M, K) B (K, N): B comes as panels of 32 columns (per k, 32 contiguous floats). A tile of `kRows` rows by
-// one or two Vecs stays in registers; each element is one chain of fused multiply-adds over k in ascending order, from 0
-// or from the value in place.
+// C (M, N) = A (M, K) B (K, N): B comes as panels of 32 columns (per k, 32 contiguous floats). A tile of
+// `kRows` rows by one or two Vecs stays in registers; each element is one chain of fused multiply-adds over k
+// in ascending order, from 0 or from the value in place.
 #pragma once
 
 #include "core/parallel.h"
@@ -44,18 +44,20 @@ LSP_INLINE void tile(const float* a, int64_t a_row, int64_t a_step, const float*
 }
 
 template <int R>
-static void panel_rows(const float* a, int64_t a_row, int64_t a_step, const float* b, int64_t b_step, float* c,
-                       int64_t c_row, int64_t k, bool accumulate) {
+static void panel_rows(const float* a, int64_t a_row, int64_t a_step, const float* b, int64_t b_step,
+                       float* c, int64_t c_row, int64_t k, bool accumulate) {
   for (int v = 0; v < 2; v += kVecs)
     tile<R, kVecs>(a, a_row, a_step, b + v * kLanes, b_step, c + v * kLanes, c_row, k, accumulate);
 }
 
 // One panel of 32 columns by `rows` <= kRows rows.
-static inline void panel_tile(int rows, const float* a, int64_t a_row, int64_t a_step, const float* b, int64_t b_step,
-                              float* c, int64_t c_row, int64_t k, bool accumulate) {
+static inline void panel_tile(int rows, const float* a, int64_t a_row, int64_t a_step, const float* b,
+                              int64_t b_step, float* c, int64_t c_row, int64_t k, bool accumulate) {
   switch (rows) {
-#define LSP_ROWS(R) \
-  case R: panel_rows<R>(a, a_row, a_step, b, b_step, c, c_row, k, accumulate); break;
+#define LSP_ROWS(R)                                                      \
+  case R:                                                                \
+    panel_rows<R>(a, a_row, a_step, b, b_step, c, c_row, k, accumulate); \
+    break;
     LSP_ROWS(1)
     LSP_ROWS(2)
     LSP_ROWS(3)
@@ -71,7 +73,8 @@ static inline void panel_tile(int rows, const float* a, int64_t a_row, int64_t a
     LSP_ROWS(12)
 #endif
 #undef LSP_ROWS
-    default: break;
+    default:
+      break;
   }
 }
 
@@ -88,7 +91,8 @@ LSP_INLINE void panel_product(int64_t rows, const float* a, int64_t a_row, int64
 }
 
 // Rows of A packed tile by tile: tile i holds (k, height) contiguously at out + first_row * k.
-LSP_INLINE void pack_rows(const float* a, int64_t a_row, int64_t a_step, int64_t rows, int64_t k, float* out) {
+LSP_INLINE void pack_rows(const float* a, int64_t a_row, int64_t a_step, int64_t rows, int64_t k,
+                          float* out) {
   int64_t tiles = ceil_div(rows, kRows);
   for (int64_t row = 0; tiles > 0; --tiles) {
     const int64_t height = ceil_div(rows - row, tiles);
@@ -107,13 +111,13 @@ LSP_INLINE void pack_rows(const float* a, int64_t a_row, int64_t a_step, int64_t
 }
 
 // Packed rows times one panel.
-LSP_INLINE void packed_product(int64_t rows, const float* packed, const float* b, float* c, int64_t c_row, int64_t k,
-                               bool accumulate) {
+LSP_INLINE void packed_product(int64_t rows, const float* packed, const float* b, float* c, int64_t c_row,
+                               int64_t k, bool accumulate) {
   int64_t tiles = ceil_div(rows, kRows);
   for (int64_t row = 0; tiles > 0; --tiles) {
     const int64_t height = ceil_div(rows - row, tiles);
-    panel_tile(static_cast<int>(height), packed + row * k, 1, height, b, kPanelColumns, c + row * c_row, c_row, k,
-               accumulate);
+    panel_tile(static_cast<int>(height), packed + row * k, 1, height, b, kPanelColumns, c + row * c_row,
+               c_row, k, accumulate);
     row += height;
   }
 }

@@ -1,5 +1,5 @@
-// logprob on the CPU: row blocks of hidden states stay packed in the second-level cache while chunks of the vocabulary
-// stream past; each chunk's logits are reduced while they are hot.
+// logprob on the CPU: row blocks of hidden states stay packed in the second-level cache while chunks of the
+// vocabulary stream past; each chunk's logits are reduced while they are hot.
 #include "kernels/logprob/logprob.h"
 
 #include "core/parallel.h"
@@ -20,7 +20,8 @@ struct ChunkStats {
 static ChunkStats chunk_stats(const float* logits, int64_t count, float inverse_temperature) {
   const Vec factor = splat(inverse_temperature), blank = splat(-__builtin_inff());
   Vec top = blank;
-  for_lanes(count, [&](int64_t i, int n) { top = max(top, keep_first(load_n(logits + i, n) * factor, n, blank)); });
+  for_lanes(count,
+            [&](int64_t i, int n) { top = max(top, keep_first(load_n(logits + i, n) * factor, n, blank)); });
   const float highest = max_lanes(top);
   const Vec base = splat(highest);
   Vec sum = zero(), moment = zero();
@@ -34,8 +35,8 @@ static ChunkStats chunk_stats(const float* logits, int64_t count, float inverse_
 }
 
 // Packed rows times one chunk of the vocabulary, into (rows, 512).
-static void chunk_logits(int64_t rows, const float* packed, const float* weight, int64_t c, int64_t v, int64_t chunk,
-                         float* logits, int64_t logits_row) {
+static void chunk_logits(int64_t rows, const float* packed, const float* weight, int64_t c, int64_t v,
+                         int64_t chunk, float* logits, int64_t logits_row) {
   const int64_t first = chunk * kChunkPanels, last = min_of(first + kChunkPanels, ceil_div(v, kPanelColumns));
   for (int64_t panel = first; panel < last; ++panel) {
     packed_product(rows, packed, weight + panel * c * kPanelColumns, logits + (panel - first) * kPanelColumns,
@@ -43,7 +44,8 @@ static void chunk_logits(int64_t rows, const float* packed, const float* weight,
   }
 }
 
-static void combine_row(const LogprobForward& f, const ChunkStats* stats, int64_t chunks, int64_t row, float target) {
+static void combine_row(const LogprobForward& f, const ChunkStats* stats, int64_t chunks, int64_t row,
+                        float target) {
   float top = stats[row].top;
   for (int64_t chunk = 1; chunk < chunks; ++chunk) {
     const float other = stats[chunk * f.t + row].top;
@@ -53,9 +55,9 @@ static void combine_row(const LogprobForward& f, const ChunkStats* stats, int64_
   for (int64_t chunk = 0; chunk < chunks; ++chunk) {
     const ChunkStats& s = stats[chunk * f.t + row];
     const double distance = static_cast<double>(s.top) - static_cast<double>(top);
-    if (distance < -100.0) continue;  // below e^-100 of the largest term
-    if (distance != distance) {
-      sum = distance;
+    if (distance < -100.0 && s.sum == s.sum) continue;  // below e^-100 of the largest term
+    if (distance != distance || s.sum != s.sum) {
+      sum = static_cast<double>(__builtin_nanf(""));
       break;
     }
     const double weight = scalar::exp(distance);
@@ -63,7 +65,8 @@ static void combine_row(const LogprobForward& f, const ChunkStats* stats, int64_
     moment += weight * (static_cast<double>(s.moment) + distance * static_cast<double>(s.sum));
   }
   // A sum that is not a positive number came from a NaN or an infinity in the logits: say so in every output.
-  const double log_sum = sum > 0.0 && sum < 1e300 ? scalar::log(sum) : static_cast<double>(__builtin_nanf(""));
+  const double log_sum =
+      sum > 0.0 && sum < 1e300 ? scalar::log(sum) : static_cast<double>(__builtin_nanf(""));
   const float lse = static_cast<float>(static_cast<double>(top) + log_sum);
   const bool finite = lse - lse == 0.0f;
   const float bad = __builtin_nanf("");
@@ -108,7 +111,8 @@ static void logprob_forward(Exec& exec, const LogprobForward& f) {
   });
 }
 
-// --- Backward -------------------------------------------------------------------------------------------------------
+// --- Backward
+// -------------------------------------------------------------------------------------------------------
 
 // Columns of logit gradients held at a time; more would only grow the scratch.
 constexpr int64_t kBackwardColumns = 2 * kVocabChunk;
@@ -118,12 +122,14 @@ static void logit_gradients(const LogprobBackward& b, int64_t row, int64_t begin
   const Vec factor = splat(b.inverse_temperature), lse = splat(b.lse[row]);
   const float scale = b.dlogprob[row] * b.inverse_temperature;
   const Vec negative = splat(-scale);
-  for_lanes(count, [&](int64_t i, int n) { store_n(z + i, negative * exp(load_n(z + i, n) * factor - lse), n); });
+  for_lanes(count,
+            [&](int64_t i, int n) { store_n(z + i, negative * exp(load_n(z + i, n) * factor - lse), n); });
   const int64_t target = b.targets[row] - begin;
   if (target >= 0 && target < count) z[target] += scale;
 }
 
-static void make_logit_gradients(Exec& exec, const LogprobBackward& b, int64_t begin, int64_t count, float* dz) {
+static void make_logit_gradients(Exec& exec, const LogprobBackward& b, int64_t begin, int64_t count,
+                                 float* dz) {
   const int64_t row_blocks = ceil_div(b.t, kRowBlock), wanted = 4 * exec.threads();
   const int64_t rows_each = ceil_div(b.t, max_of(row_blocks, min_of(wanted, ceil_div(b.t, 2 * kRows))));
   exec.reserve_local(rows_each * b.c);
@@ -154,8 +160,8 @@ static void logprob_backward(Exec& exec, const LogprobBackward& b) {
     const GemmPart to_hidden{transposed, count * kPanelColumns, b.c, b.dhidden, b.c, kPanelColumns};
     gemm(exec, {&to_hidden, 1, dz, kBackwardColumns, 1, b.t, count, begin > 0});
     pack_columns(exec, dz, kBackwardColumns, b.t, count, panels);
-    const GemmPart to_weight{panels, b.t * kPanelColumns, count, b.dweight + begin * b.c, kPanelColumns,
-                             b.c * kPanelColumns};
+    const GemmPart to_weight{panels,        b.t * kPanelColumns, count, b.dweight + begin * b.c,
+                             kPanelColumns, b.c * kPanelColumns};
     gemm(exec, {&to_weight, 1, b.hidden, 1, b.c, b.c, b.t, true});
   }
 }

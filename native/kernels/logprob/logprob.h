@@ -1,5 +1,6 @@
-// logprob: LM head, log-softmax, gather and entropy in one pass over the vocabulary, and the gradients. The logits of a
-// training batch never exist together: they are made in chunks of 512 columns, forward and again backward.
+// logprob: LM head, log-softmax, gather and entropy in one pass over the vocabulary, and the gradients. The
+// logits of a training batch never exist together: they are made in chunks of 512 columns, forward and again
+// backward.
 //
 // Dimensions: T rows (tokens whose successor is scored), C hidden, V vocabulary.
 //   z[t][v]    = inverse_temperature * sum_c hidden[t][c] weight[v][c]
@@ -20,10 +21,10 @@ constexpr int64_t kVocabChunk = 512;
 static inline int64_t vocab_chunks(int64_t v) { return (v + kVocabChunk - 1) / kVocabChunk; }
 
 struct LogprobForward {
-  float* logprob;          // (T), or null (then targets may be null)
-  float* lse;              // (T), or null
-  float* entropy;          // (T), or null
-  float* logits;           // (T, V) raw logits (not divided by the temperature), or null: for sampling a few rows
+  float* logprob;  // (T), or null (then targets may be null)
+  float* lse;      // (T), or null
+  float* entropy;  // (T), or null
+  float* logits;   // (T, V) raw logits (not divided by the temperature), or null: for sampling a few rows
   const float* hidden;     // (T, C)
   const float* weight;     // panels (ceil(V/32), C, 32)
   const int32_t* targets;  // (T)

@@ -66,32 +66,46 @@ uint16_t float_to_bfloat16(float value) {
 
 StoredFormat stored_format(StoredType type) {
   switch (type) {
-    case StoredType::f32: return {1, 4};
+    case StoredType::f32:
+      return {1, 4};
     case StoredType::f16:
-    case StoredType::bf16: return {1, 2};
-    case StoredType::q8_0: return {32, 34};
-    case StoredType::q4_0: return {32, 18};
-    case StoredType::q4_1: return {32, 20};
+    case StoredType::bf16:
+      return {1, 2};
+    case StoredType::q8_0:
+      return {32, 34};
+    case StoredType::q4_0:
+      return {32, 18};
+    case StoredType::q4_1:
+      return {32, 20};
   }
   return {1, 4};
 }
 
 void dequantize(StoredType type, const uint8_t* source, int64_t count, float* out) {
   const StoredFormat format = stored_format(type);
-  for (int64_t i = 0; i < count; i += format.block_elements, source += format.block_bytes, out += format.block_elements) {
+  for (int64_t i = 0; i < count;
+       i += format.block_elements, source += format.block_bytes, out += format.block_elements) {
     switch (type) {
-      case StoredType::f32: *out = read<float>(source); break;
-      case StoredType::f16: *out = half_to_float(read<uint16_t>(source)); break;
-      case StoredType::bf16: *out = from_bits(static_cast<uint32_t>(read<uint16_t>(source)) << 16); break;
+      case StoredType::f32:
+        *out = read<float>(source);
+        break;
+      case StoredType::f16:
+        *out = half_to_float(read<uint16_t>(source));
+        break;
+      case StoredType::bf16:
+        *out = from_bits(static_cast<uint32_t>(read<uint16_t>(source)) << 16);
+        break;
       case StoredType::q8_0: {
         const float scale = half_to_float(read<uint16_t>(source));
         for (int j = 0; j < 32; ++j) out[j] = scale * static_cast<float>(static_cast<int8_t>(source[2 + j]));
         break;
       }
-      case StoredType::q4_0: unpack_nibbles(source + 2, half_to_float(read<uint16_t>(source)), 0.0f, 8, out); break;
+      case StoredType::q4_0:
+        unpack_nibbles(source + 2, half_to_float(read<uint16_t>(source)), 0.0f, 8, out);
+        break;
       case StoredType::q4_1:
-        unpack_nibbles(source + 4, half_to_float(read<uint16_t>(source)), half_to_float(read<uint16_t>(source + 2)), 0,
-                       out);
+        unpack_nibbles(source + 4, half_to_float(read<uint16_t>(source)),
+                       half_to_float(read<uint16_t>(source + 2)), 0, out);
         break;
     }
   }

@@ -17,7 +17,8 @@ struct StoredFormat {
 };
 StoredFormat stored_format(StoredType type);
 
-// out[i] for i in [0, count); count is a multiple of block_elements, source holds count / block_elements blocks.
+// out[i] for i in [0, count); count is a multiple of block_elements, source holds count / block_elements
+// blocks.
 void dequantize(StoredType type, const uint8_t* source, int64_t count, float* out);
 
 // f32 to f16 or bf16, rounding to nearest even (f16 overflow becomes infinity).

@@ -1,5 +1,5 @@
-// rmsnorm on the CPU. Rows are independent; the weight gradient is a chain over tokens per column, so its threads split
-// columns.
+// rmsnorm on the CPU. Rows are independent; the weight gradient is a chain over tokens per column, so its
+// threads split columns.
 #include "kernels/rmsnorm/rmsnorm.h"
 
 #include "core/parallel.h"

@@ -18,8 +18,8 @@ LSP_INLINE void rotate(const float* head, const float* cosine, const float* sine
   });
 }
 
-static void rotate_rows(Exec& exec, float* rows, int64_t heads, int64_t head_size, int64_t t, const float* cosine,
-                        const float* sine, const int32_t* positions, float sign) {
+static void rotate_rows(Exec& exec, float* rows, int64_t heads, int64_t head_size, int64_t t,
+                        const float* cosine, const float* sine, const int32_t* positions, float sign) {
   const int64_t half = head_size / 2;
   parallel_for(exec, t, [&](int64_t row, int) {
     const int64_t table = positions[row] * half;

@@ -24,7 +24,8 @@ void rope_frequencies(float* frequency, int64_t head_size, double theta, const R
   }
 }
 
-void rope_table(float* cosine, float* sine, const float* frequency, int64_t first, int64_t count, int64_t half) {
+void rope_table(float* cosine, float* sine, const float* frequency, int64_t first, int64_t count,
+                int64_t half) {
   for (int64_t p = 0; p < count; ++p) {
     for (int64_t i = 0; i < half; ++i) {
       const float angle = static_cast<float>(first + p) * frequency[i];

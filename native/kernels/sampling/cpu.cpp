@@ -1,5 +1,5 @@
-// sampling on the CPU: one row a work item. Truncation needs no sort: the threshold of top-k and of top-p is found by
-// radix selection over the logits' bits, which is exact and independent of any library's sorting.
+// sampling on the CPU: one row a work item. Truncation needs no sort: the threshold of top-k and of top-p is
+// found by radix selection over the logits' bits, which is exact and independent of any library's sorting.
 #include "kernels/sampling/sampling.h"
 
 #include "core/parallel.h"
@@ -34,8 +34,8 @@ static uint32_t ordered_bits(float x) {
   return (bits & 0x80000000u) != 0 ? ~bits : bits | 0x80000000u;
 }
 
-// Keeps the tokens of largest key until their measure (1 each, or their probability) reaches `wanted`; the others'
-// probability becomes 0. Ties are kept in order of token id.
+// Keeps the tokens of largest key until their measure (1 each, or their probability) reaches `wanted`; the
+// others' probability becomes 0. Ties are kept in order of token id.
 template <class F>
 static void keep_largest(const float* keys, float* probability, int64_t v, double wanted, const F& measure) {
   uint32_t prefix = 0, mask = 0;
@@ -66,7 +66,8 @@ static double sum_of(const float* values, int64_t v, double* block_sums) {
   double total = 0.0;
   for (int64_t begin = 0; begin < v; begin += kSumBlock) {
     Vec sum = zero();
-    for_lanes(min_of(kSumBlock, v - begin), [&](int64_t i, int n) { sum = sum + load_n(values + begin + i, n); });
+    for_lanes(min_of(kSumBlock, v - begin),
+              [&](int64_t i, int n) { sum = sum + load_n(values + begin + i, n); });
     total += block_sums[begin / kSumBlock] = static_cast<double>(sum_lanes(sum));
   }
   return total;
@@ -101,7 +102,8 @@ static int32_t sample_row(const Sampling& s, const SamplingRow& row, float* prob
   __builtin_memcpy(probability, row.logits, static_cast<size_t>(s.v) * sizeof(float));
   for (int64_t i = 0; i < row.banned_count; ++i) {
     const int64_t token = row.banned[i];
-    if (token >= 0 && token < s.v && row.logits[token] == row.logits[token]) probability[token] = -__builtin_inff();
+    if (token >= 0 && token < s.v && row.logits[token] == row.logits[token])
+      probability[token] = -__builtin_inff();
   }
   Vec top = splat(-__builtin_inff());
   for_lanes(s.v, [&](int64_t i, int n) { top = max(top, keep_first(load_n(probability + i, n), n, top)); });

@@ -1,10 +1,11 @@
 // sampling: one token from a row of logits.
 //
 // Greedy takes the first largest logit. Otherwise the uniform number u in [0, 1) is located in the cumulative
-// distribution over token ids in ascending order, with probabilities proportional to exp((logit - max) / temperature)
-// among the kept tokens: top-k keeps the k largest logits, top-p the smallest set of the likeliest whose mass reaches p
-// (Holtzman et al. 2020); ties are kept in order of token id. Banned ids (an EOS before the minimum length) have
-// probability 0. The token is -1 when a logit is NaN, or nothing can be sampled.
+// distribution over token ids in ascending order, with probabilities proportional to exp((logit - max) /
+// temperature) among the kept tokens: top-k keeps the k largest logits, top-p the smallest set of the
+// likeliest whose mass reaches p (Holtzman et al. 2020); ties are kept in order of token id. Banned ids (an
+// EOS before the minimum length) have probability 0. The token is -1 when a logit is NaN, or nothing can be
+// sampled.
 #pragma once
 
 #include <stdint.h>
