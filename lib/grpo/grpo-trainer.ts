@@ -4,7 +4,7 @@
  */
 import { LspError } from '../errors';
 import { centred, meanOf, type GroupAdvantages } from '../lsp/advantages';
-import { noSignalWords, roleMetrics } from '../lsp/metrics';
+import { groupSignals, noSignalWords, roleMetrics } from '../lsp/metrics';
 import { Solver, type AnsweredPrompt, type SolverOptions } from '../lsp/solver';
 import {
   Trainer,
@@ -103,7 +103,7 @@ export class GrpoTrainer extends Trainer {
 
   private played(scored: readonly ScoredRow[], position: number): Played {
     const completions = scored.flatMap((entry) => entry.completions);
-    const zeroSignalGroups = scored.filter(({ advantages }) => advantages.every((a) => a === 0)).length;
+    const signals = groupSignals(scored);
     return {
       batches: [
         {
@@ -131,10 +131,10 @@ export class GrpoTrainer extends Trainer {
         queries: scored.length,
         rejections: {},
         duplicateShare: null,
-        zeroSignalGroups,
+        zeroSignalGroups: signals.zeroSignal,
         tokens: completions.reduce((sum, { tokens }) => sum + tokens.length, 0),
       }),
-      noSignal: (updated) => noSignalWords(scored.length, zeroSignalGroups, updated),
+      noSignal: (updated) => noSignalWords(signals, updated),
       samples: scored.map(reportOf),
       commit: (state) => {
         state.position = position + scored.length;

@@ -14,7 +14,7 @@ import { meanOf } from './advantages';
 import { Challenger, type ChallengerOptions, type WrittenQuery } from './challenger';
 import { clusters, countSeenBefore } from './duplicates';
 import { defaultGate } from './gates';
-import { noSignalWords, roleMetrics, shareOf } from './metrics';
+import { groupSignals, noSignalWords, roleMetrics, shareOf } from './metrics';
 import { recommended } from './objectives';
 import {
   checkOutcome,
@@ -227,7 +227,9 @@ export class LspTrainer extends Trainer {
     outcome: ReturnType<Objective>,
   ): Played {
     const solverAdvantages = answered.map(({ index }) => outcome.solver[index]!);
-    const zeroSignalGroups = solverAdvantages.filter((group) => group.every((a) => a === 0)).length;
+    const signals = groupSignals(
+      answered.map(({ rewards }, k) => ({ rewards, advantages: solverAdvantages[k]! })),
+    );
     const completions = answered.flatMap((entry) => entry.completions);
     const challengerCompletions = written.map(({ completion }) => completion);
     const tokens = [...completions, ...challengerCompletions].reduce((sum, c) => sum + c.tokens.length, 0);
@@ -256,10 +258,10 @@ export class LspTrainer extends Trainer {
           (query) =>
             query.seenBefore > 0 || scored.queries.some((q) => q !== query && q.cluster === query.cluster),
         ),
-        zeroSignalGroups,
+        zeroSignalGroups: signals.zeroSignal,
         tokens,
       }),
-      noSignal: (updated) => noSignalWords(answered.length, zeroSignalGroups, updated),
+      noSignal: (updated) => noSignalWords(signals, updated),
       samples: reports(written, answered, outcome),
       commit: (state) => {
         const accepted = answered.map(({ query }) => query.core);

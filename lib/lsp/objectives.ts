@@ -9,7 +9,7 @@
  */
 import { LspError } from '../errors';
 import { checkOptions, expectNumber } from '../options';
-import { centred, meanOf, varianceOf, type GroupAdvantages } from './advantages';
+import { allSame, centred, meanOf, varianceOf, type GroupAdvantages } from './advantages';
 import type { Objective, ScoredQuery, ScoredStep } from './types';
 
 export interface ObjectiveParts {
@@ -136,12 +136,19 @@ export function inBand(objective: Objective, band: BandOptions): Objective {
   const checked = checkOptions(band, ['low', 'high'], 'band');
   const low = expectNumber('band.low', checked.low);
   const high = expectNumber('band.high', checked.high, { min: low });
+  return trainedWhere(objective, ({ rewards }) => {
+    const value = meanOf(rewards);
+    return value !== null && value >= low && value <= high;
+  });
+}
+
+/** The objective with no advantage for answers of other queries. */
+function trainedWhere(objective: Objective, test: (query: ScoredQuery) => boolean): Objective {
   return (step) => {
     const result = objective(step);
-    const solver = result.solver.map((advantages, i) => {
-      const value = meanOf(step.queries[i]!.rewards);
-      return value !== null && value >= low && value <= high ? advantages : advantages.map(() => 0);
-    });
+    const solver = result.solver.map((advantages, i) =>
+      test(step.queries[i]!) ? advantages : advantages.map(() => 0),
+    );
     return { ...result, solver };
   };
 }
@@ -161,7 +168,8 @@ export interface RecommendedOptions extends QualityOptions {
  * 4 · Var is 4 s (1 − s) where R is 0 or 1: 1 at a pass rate of one half, 0 where all answers score the same, which
  * is where nobody learns; pure −V drives the game there. With partial scores it still asks for answers that differ,
  * which |V − ½| would not. d(q) ∈ [0, 1] is the share of the batch's other queries that are near-duplicates, or 1 if
- * the query was seen before. Solver: R + λ · R_Q / 7, trained only where V(q) lies in the band.
+ * the query was seen before. Solver: R + λ · R_Q / 7, trained only where V(q) lies in the band and where R differs
+ * between answers: the judge shades what the program decides, it never decides alone.
  */
 export function recommended(options: RecommendedOptions = {}): Objective {
   const checked = checkOptions(options, ['qualityWeight', 'band', 'duplicateCharge'], 'recommended');
@@ -177,7 +185,8 @@ export function recommended(options: RecommendedOptions = {}): Objective {
     },
     lowest: -charge,
   });
-  return inBand(objective, checked.band ?? { low: 0.05, high: 0.95 });
+  const shaded = trainedWhere(objective, ({ rewards }) => !allSame(rewards));
+  return inBand(shaded, checked.band ?? { low: 0.05, high: 0.95 });
 }
 
 /** Share of the step's other queries that are near-duplicates; 1 if it was seen in an earlier step. */

@@ -25,6 +25,16 @@ import { streamId } from './random';
 /** Points of the rubric: scores are 0..7. */
 export const MAX_POINTS = 7;
 
+/** Tokens of a sampled verdict: a digit and what may stand around it. */
+const VERDICT_TOKENS = 4;
+
+/** What the judge is asked about one pair. */
+interface JudgePrompt {
+  /** Position of the pair in the call. */
+  index: number;
+  tokens: Int32Array;
+}
+
 export interface SelfRewardOptions {
   /** 'expected' (default): expectation over the score tokens. 'sampled': a sampled number. */
   mode?: 'expected' | 'sampled';
@@ -37,9 +47,9 @@ export interface SelfRewardOptions {
 }
 
 export interface Judgement {
-  /** R_Q / 7 in [0, 1]; null if the judge gave no score. */
+  /** R_Q / 7 in [0, 1]; null if the judge gave no score, or if rubric, query and answer do not fit its context. */
   quality: number | null;
-  /** Probability of all score tokens together; null where it was sampled. */
+  /** Probability of all score tokens together; null where it was sampled, and where nothing was asked. */
   mass: number | null;
 }
 
@@ -69,15 +79,29 @@ export class SelfReward {
     this.temperature = expectNumber('temperature', checked.temperature ?? 1, { above: 0 });
   }
 
-  /** One judgement per pair, in order. */
+  /**
+   * One judgement per pair, in order. A pair that does not fit the judge's context is not judged (quality and mass
+   * are null): one long answer must not cost the batch.
+   *
+   * @throws LspError INVALID_ARGUMENT, UNKNOWN_OPTION; the signal's reason when aborted
+   */
   async judge(pairs: readonly JudgePair[], options: JudgeOptions = {}): Promise<Judgement[]> {
     const checked = checkOptions(options, ['step', 'seed', 'signal'], 'SelfReward.judge');
     expectArray('pairs', pairs);
     const signal = expectSignal('signal', checked.signal);
     if (pairs.length === 0) return [];
-    const prompts = pairs.map(({ query, answer }) => this.encode(query, answer));
-    if (this.mode === 'expected') return this.judgeExpected(prompts, signal);
-    return this.judgeSampled(prompts, checked.step ?? 0, expectUint64('seed', checked.seed ?? 0), signal);
+    const seed = expectUint64('seed', checked.seed ?? 0);
+    const room = this.model.config.maxPositions - (this.mode === 'sampled' ? VERDICT_TOKENS : 0);
+    const prompts = pairs
+      .map(({ query, answer }, index) => ({ index, tokens: this.encode(query, answer) }))
+      .filter(({ tokens }) => tokens.length <= room);
+    const judgements = pairs.map((): Judgement => ({ quality: null, mass: null }));
+    if (prompts.length === 0) return judgements;
+    const found = await (this.mode === 'expected'
+      ? this.judgeExpected(prompts, signal)
+      : this.judgeSampled(prompts, checked.step ?? 0, seed, signal));
+    prompts.forEach(({ index }, i) => (judgements[index] = found[i]!));
+    return judgements;
   }
 
   /**
@@ -111,8 +135,12 @@ export class SelfReward {
   }
 
   /** quality = Σ_s s · p(s) / Σ_s p(s) / 7 over the score tokens s = 0..7; mass = Σ_s p(s). */
-  private async judgeExpected(prompts: Int32Array[], signal: AbortSignal | undefined): Promise<Judgement[]> {
-    const scores = await this.model.nextLogprobs(prompts, this.scoreTokens(), { signal });
+  private async judgeExpected(
+    prompts: readonly JudgePrompt[],
+    signal: AbortSignal | undefined,
+  ): Promise<Judgement[]> {
+    const tokens = prompts.map((prompt) => prompt.tokens);
+    const scores = await this.model.nextLogprobs(tokens, this.scoreTokens(), { signal });
     return scores.map((logprobs) => {
       // Relative to the largest, so that a tiny mass does not underflow.
       const largest = logprobs.reduce((high, value) => Math.max(high, value), -Infinity);
@@ -129,16 +157,18 @@ export class SelfReward {
   }
 
   private async judgeSampled(
-    prompts: Int32Array[],
+    prompts: readonly JudgePrompt[],
     step: number,
     seed: bigint,
     signal: AbortSignal | undefined,
   ): Promise<Judgement[]> {
-    const verdicts = await this.model.generate(prompts, {
-      maxNewTokens: 4,
+    const tokens = prompts.map((prompt) => prompt.tokens);
+    const verdicts = await this.model.generate(tokens, {
+      maxNewTokens: VERDICT_TOKENS,
       temperature: this.temperature,
       seed,
-      streamIds: prompts.map((_, i) => [streamId(step, 'judge', i)]),
+      // By the pair's position, so that a verdict does not depend on which other pairs fit.
+      streamIds: prompts.map(({ index }) => [streamId(step, 'judge', index)]),
       signal,
     });
     return verdicts.map((samples) => {

@@ -145,9 +145,9 @@ export interface StepMetrics {
   rejections: Record<string, number>;
   /** Share of queries that are near-duplicates of another of the batch or of the history. */
   duplicateShare: number | null;
-  /** Groups whose answers all scored the same. */
+  /** Groups without a signal: R is the same for all answers (whatever the judge adds), or none has an advantage. */
   zeroSignalGroups: number;
-  /** Tells in words that no group had a signal (and whether that left the step without any); null otherwise. */
+  /** Tells in words that no group had a signal, and what was updated all the same; null otherwise. */
   noSignal: string | null;
   /** False when neither role had a signal: weights and moments were left alone. */
   updated: boolean;

@@ -150,6 +150,19 @@ describe('recommended', () => {
     expectValues(result.solver[0]!, [0.5, -0.5, 0.5, -0.5]);
   });
 
+  it('the judge alone gives no advantage; the paper lets it', () => {
+    const scored = step(
+      query([0.5, 0.5, 0.5], { quality: [0, 1, 0.5] }),
+      query([0.5, null, null], { quality: [0, 1, 0.5] }),
+      query([0.5, 1, 0.5], { quality: [1, 0, 0] }),
+    );
+    const result = recommended({ qualityWeight: 0.1 })(scored);
+    expect([...result.solver[0]!]).toEqual([0, 0, 0]);
+    expect([...result.solver[1]!]).toEqual([0, 0, 0]);
+    expectValues(result.solver[2]!, [-0.1, 0.3, -0.2]); // 0.6, 1, 0.5 less their mean, 0.7
+    expectValues(lsp({ qualityWeight: 0.1 })(scored).solver[0]!, [-0.05, 0.05, 0]);
+  });
+
   it('inBand leaves the Challenger alone', () => {
     const scored = step(query([1, 0, 1, 1]), query([1, 0, 0, 0]));
     const banded = inBand(lspZero(), { low: 0.2, high: 0.6 })(scored);

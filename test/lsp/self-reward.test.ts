@@ -52,6 +52,54 @@ describe('expected verdict', () => {
   });
 });
 
+describe('a pair beyond the context', () => {
+  const LONG = { query: 'Name a bird.', answer: 'x'.repeat(4096) };
+
+  it('is not judged, and costs the others nothing', async () => {
+    const model = judgeModel(() => 7);
+    const nextLogprobs = jest.spyOn(model, 'nextLogprobs');
+    expect(await new SelfReward(model).judge([LONG, PAIR, LONG])).toEqual([
+      { quality: null, mass: null },
+      { quality: 1, mass: expect.closeTo(0.8, 6) as number },
+      { quality: null, mass: null },
+    ]);
+    expect(nextLogprobs.mock.calls[0]![0]).toHaveLength(1);
+    expect(await new SelfReward(model).judge([LONG])).toEqual([{ quality: null, mass: null }]);
+    expect(nextLogprobs).toHaveBeenCalledTimes(1);
+  });
+
+  it('counts from the first token that does not fit, and leaves room for a sampled verdict', async () => {
+    const model = new FakeModel({ challenger: ['x'], solver: ['6'] });
+    const probe = new SelfReward(model);
+    const seen = jest.spyOn(model, 'nextLogprobs');
+    await probe.judge([PAIR]);
+    const length = (seen.mock.calls[0]![0][0] as Int32Array).length;
+    const judged = async (mode: 'expected' | 'sampled', maxPositions: number) => {
+      const small = Object.assign(new FakeModel({ challenger: ['x'], solver: ['6'] }), {
+        config: { maxPositions },
+      });
+      const [judgement] = await new SelfReward(small, { mode }).judge([PAIR]);
+      return judgement!.quality !== null;
+    };
+    expect(await judged('expected', length)).toBe(true);
+    expect(await judged('expected', length - 1)).toBe(false);
+    expect(await judged('sampled', length + 4)).toBe(true);
+    expect(await judged('sampled', length + 3)).toBe(false);
+  });
+
+  it('does not move the random numbers of the others', async () => {
+    const model = new FakeModel({ challenger: ['x'], solver: ['1', '2', '3', '4', '5', '6', '7'] });
+    const judge = new SelfReward(model, { mode: 'sampled' });
+    const pairs = Array.from({ length: 12 }, () => PAIR);
+    const all = await judge.judge(pairs, { step: 3, seed: 5 });
+    const some = await judge.judge(
+      pairs.map((pair, i) => (i % 2 === 0 ? LONG : pair)),
+      { step: 3, seed: 5 },
+    );
+    expect(some.filter((_, i) => i % 2 === 1)).toEqual(all.filter((_, i) => i % 2 === 1));
+  });
+});
+
 describe('sampled verdict', () => {
   it('reads the number and abstains where there is none', async () => {
     const model = new FakeModel({ challenger: ['x'], solver: ['6 points'] });
