@@ -124,7 +124,7 @@ export interface ScoreOptions {
 
 /**
  * Calls a reward and checks what it returns. After a throw or a timeout the samples are scored one by one to find
- * the one that did it (at most one more `timeoutMs`).
+ * the one that did it; the whole search takes at most one more `timeoutMs`.
  *
  * @throws RewardError (code REWARD_FAILED) when the reward throws, passes the time limit, or returns anything but
  *   one finite number or null per sample; the signal's reason when it is aborted.
@@ -140,10 +140,10 @@ export async function scoreSamples(
   } catch (error) {
     options.signal?.throwIfAborted();
     if (error instanceof RewardError) throw error;
-    const culprit = samples.length === 1 ? 0 : await findCulprit(reward, samples, options);
-    options.signal?.throwIfAborted();
-    const where = culprit === null ? 'a call with all samples (each alone was scored)' : `sample ${culprit}`;
     const timedOut = error instanceof TimeoutReached;
+    const culprit = samples.length === 1 ? 0 : await findCulprit(reward, samples, options, timedOut);
+    options.signal?.throwIfAborted();
+    const where = culprit === null ? 'all samples (no single one was found to blame)' : `sample ${culprit}`;
     const what = timedOut
       ? `no score within ${options.timeoutMs} ms`
       : `an exception: ${describeError(error)}`;
@@ -196,13 +196,26 @@ async function scoreOnce(
   }
 }
 
-/** Index of the first sample that fails alone, or null. */
-async function findCulprit(reward: Reward, samples: Sample[], options: ScoreOptions): Promise<number | null> {
+/**
+ * Index of the first sample that fails alone, or null. All of them share one time limit. When it passes, the sample
+ * under way is to blame if the call with all samples timed out too, and if this one has taken more than half of the
+ * limit by itself; otherwise the reward is just slow, and nobody is.
+ */
+async function findCulprit(
+  reward: Reward,
+  samples: Sample[],
+  options: ScoreOptions,
+  timedOut: boolean,
+): Promise<number | null> {
+  const deadline = performance.now() + options.timeoutMs;
   for (const [index, sample] of samples.entries()) {
+    const timeoutMs = deadline - performance.now();
+    if (timeoutMs <= 0) return null;
     try {
-      await scoreOnce(reward, [{ ...sample, index: 0 }], options);
-    } catch {
-      return index;
+      await scoreOnce(reward, [{ ...sample, index: 0 }], { ...options, timeoutMs });
+    } catch (error) {
+      if (!(error instanceof TimeoutReached)) return index;
+      return timedOut && timeoutMs > options.timeoutMs / 2 ? index : null;
     }
   }
   return null;

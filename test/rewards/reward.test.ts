@@ -74,6 +74,39 @@ describe('scoreSamples', () => {
     expect(stopped).toBe(true);
   });
 
+  it('searches for one that hangs no longer than one more time limit', async () => {
+    const timeoutMs = 200;
+    const alone: string[] = [];
+    const slow: Reward = {
+      score: async (all) => {
+        if (all.length === 1) alone.push(all[0]!.answer);
+        await new Promise((resolve) => setTimeout(resolve, 0.4 * timeoutMs * all.length).unref());
+        return all.map(() => 0);
+      },
+    };
+    const started = performance.now();
+    await expect(score(slow, timeoutMs)).rejects.toMatchObject({
+      sampleIndex: null,
+      message: expect.stringMatching(/no single one .* within 200 ms/),
+    });
+    // The call with all samples and the search have a limit each; timers may be late, but never by another limit.
+    expect(performance.now() - started).toBeLessThan(2.9 * timeoutMs);
+    expect(alone).toEqual(['a', 'bb', 'ccc']);
+  });
+
+  it('does not blame a hanging sample for an exception', async () => {
+    const confused: Reward = {
+      score: (all) => {
+        if (all.length > 1) throw new Error('too many');
+        return new Promise(() => undefined);
+      },
+    };
+    await expect(score(confused, 20)).rejects.toMatchObject({
+      sampleIndex: null,
+      message: expect.stringMatching(/too many/),
+    });
+  });
+
   it('says so when no single sample is to blame', async () => {
     const whole: Reward = {
       score: (all) => {
