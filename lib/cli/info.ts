@@ -2,6 +2,7 @@
 import { availableParallelism } from 'node:os';
 import { Command } from 'commander';
 import { openModelSource, type ModelSource } from '../model/formats';
+import { Tokenizer } from '../model/tokenizer';
 import {
   checkpointBytes,
   estimateTrainingMemory,
@@ -34,6 +35,9 @@ export function infoCommand(streams: Streams): Command {
 
 function showInfo(path: string, flags: InfoFlags, output: Output): void {
   const source = openModelSource(path);
+  // What could not be loaded is no model to train: its tokenizer is tried as `load` does.
+  const { vocabSize, eosTokenIds } = source.config;
+  new Tokenizer(source.tokenizer, { vocabSize, eosTokenIds, path: source.path }).verify();
   const options = resolveTrainOptions({ threads: availableParallelism() });
   const memory = estimateTrainingMemory(source.config, workloadOf(source.config, options));
   const facts = {

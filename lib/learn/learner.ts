@@ -7,6 +7,7 @@ import { LspError } from '../errors';
 import { readLearnerState } from './learner-state';
 import { LanguageModel, checkParameterName } from '../model/language-model';
 import { checkTokens } from '../model/generate-options';
+import { requireLearnerFits } from '../model/memory';
 import type { LossGradient, TrainingGroup } from '../model/types';
 import type { NativeLearner, NativeTrainSequence } from '../native/addon';
 import { nativeSync, withSignal } from '../native/call';
@@ -25,9 +26,9 @@ import {
 export interface LearnerOptions {
   /** AdamW's rate, or a function of the number of updates made so far (default 1e-5, for some 100M parameters). */
   learningRate?: number | ((step: number) => number);
-  /** Decay rates of AdamW's first and second moment, in [0, 1) (default [0.9, 0.999]). */
+  /** Decay rates of AdamW's first and second moment, from 0 to 1 − 6e-8 (default [0.9, 0.999]). */
   betas?: readonly [number, number];
-  /** Added to the root of the second moment (default 1e-8). */
+  /** Added to the root of the second moment, from 1e-30 to 1e6 (default 1e-8). */
   eps?: number;
   /** Decoupled, on matrices only (default 0). */
   weightDecay?: number;
@@ -52,6 +53,11 @@ const OPTIONS = [
   'activationBudget',
 ] satisfies (keyof LearnerOptions)[];
 
+/** The update is computed in f32: a decay rate that rounds to 1 would divide by zero, and so would a smaller eps. */
+const MAX_BETA = 1 - 6e-8;
+const MIN_EPS = 1e-30;
+const MAX_RATE = 1e6;
+
 interface CheckedOptions {
   learningRate: (step: number) => number;
   beta1: number;
@@ -65,6 +71,8 @@ export class Learner implements AsyncDisposable {
   readonly #native: NativeLearner;
   readonly #options: CheckedOptions;
   readonly #release: () => void;
+  /** Settles, never rejects, when the accumulations with a callback and what waits behind them are done. */
+  #held: Promise<void> | undefined;
   #disposal: Promise<void> | undefined;
 
   private constructor(
@@ -79,6 +87,7 @@ export class Learner implements AsyncDisposable {
 
   /**
    * A learner for all weights of the model. It shares the model's queue: its work and the model's never interleave.
+   * Its own operations run one after the other in the order of their calls, awaited or not.
    * @throws LspError INVALID_ARGUMENT, UNKNOWN_OPTION, OUT_OF_MEMORY (gradients and moments take three times the weights)
    */
   static async create(model: LanguageModel, options?: LearnerOptions): Promise<Learner> {
@@ -97,6 +106,7 @@ export class Learner implements AsyncDisposable {
         min: 1,
       },
     );
+    requireLearnerFits(model.config);
     const native = nativeSync(() => new (loadAddon().Learner)(model.native, { activationBudgetBytes }));
     return new Learner(model, native, checked);
   }
@@ -125,32 +135,35 @@ export class Learner implements AsyncDisposable {
     const given = checkOptions(options, ['temperature', 'signal'], 'accumulate');
     const temperature = expectNumber('temperature', given.temperature ?? 1, { above: 0 });
     const signal = expectSignal('signal', given.signal);
-    const native = this.#use();
+    this.#use();
     const checked = this.#checkGroups(groups);
     const sequences = checked.flatMap(trainSequences);
     signal?.throwIfAborted();
-    let gradient: Float32Array[];
-    if (typeof lossGradient === 'function') {
-      const logprobs = regroup(
-        checked,
+    const add = async (gradient: readonly Float32Array[]) => {
+      if (sequences.length === 0) return { logprobs: regroup(checked, []) };
+      const ofSequences = gradient.filter((values) => values.length > 0);
+      const logprobs = await withSignal(signal, (handle) =>
+        this.#use().accumulate(sequences, ofSequences, temperature, handle),
+      );
+      return { logprobs: regroup(checked, logprobs) };
+    };
+    if (typeof lossGradient !== 'function') {
+      const gradient = checkGradient(checked, lossGradient);
+      return this.#inOrder(() => add(gradient));
+    }
+    // Two native jobs: were a step to run between them, the callback's log-probabilities would be of other weights.
+    return this.#inOrder(async () => {
+      const logprobs =
         sequences.length === 0
           ? []
-          : await withSignal(signal, (handle) => native.logprobs(sequences, temperature, handle)),
-      );
-      gradient = checkGradient(
+          : await withSignal(signal, (handle) => this.#use().logprobs(sequences, temperature, handle));
+      const gradient = checkGradient(
         checked,
-        logprobs.map((values, group) => lossGradient(values, group)),
+        regroup(checked, logprobs).map((values, group) => lossGradient(values, group)),
       );
       signal?.throwIfAborted();
-    } else {
-      gradient = checkGradient(checked, lossGradient);
-    }
-    if (sequences.length === 0) return { logprobs: regroup(checked, []) };
-    const ofSequences = gradient.filter((values) => values.length > 0);
-    const logprobs = await withSignal(signal, (handle) =>
-      native.accumulate(sequences, ofSequences, temperature, handle),
-    );
-    return { logprobs: regroup(checked, logprobs) };
+      return add(gradient);
+    }, true);
   }
 
   /**
@@ -158,15 +171,14 @@ export class Learner implements AsyncDisposable {
    * shows the sum of its use as input and as head.
    */
   async gradient(parameterName: string): Promise<Float32Array> {
-    const native = this.#use();
+    this.#use();
     checkParameterName(this.model.native, parameterName);
-    return withSignal(undefined, () => native.gradient(parameterName));
+    return this.#inOrder(() => withSignal(undefined, () => this.#use().gradient(parameterName)));
   }
 
   /** Forgets the accumulated gradient. */
   async zeroGradient(): Promise<void> {
-    const native = this.#use();
-    return withSignal(undefined, () => native.zeroGradient());
+    return this.#inOrder(() => withSignal(undefined, () => this.#use().zeroGradient()));
   }
 
   /**
@@ -177,19 +189,24 @@ export class Learner implements AsyncDisposable {
    * @throws LspError TRAINING_DIVERGED if the gradient is not finite: the weights are as they were
    */
   async step(): Promise<{ gradNorm: number; learningRate: number }> {
-    const native = this.#use();
-    const { learningRate: schedule, ...rest } = this.#options;
-    const learningRate = expectNumber('learningRate', schedule(native.stepCount()), { min: 0 });
-    const { gradNorm } = await withSignal(undefined, () => native.step({ ...rest, learningRate }));
-    return { gradNorm, learningRate };
+    return this.#inOrder(async () => {
+      const native = this.#use();
+      const { learningRate: schedule, ...rest } = this.#options;
+      const learningRate = expectNumber('learningRate', schedule(native.stepCount()), {
+        min: 0,
+        max: MAX_RATE,
+      });
+      const { gradNorm } = await withSignal(undefined, () => native.step({ ...rest, learningRate }));
+      return { gradNorm, learningRate };
+    });
   }
 
   /** Writes AdamW's moments and the update count to one safetensors file, completely or not at all. */
   async saveState(path: string, options?: { signal?: AbortSignal }): Promise<void> {
     const signal = stateSignal(options, 'saveState');
-    const native = this.#use();
+    this.#use();
     expectString('path', path, { allowEmpty: false });
-    await withSignal(signal, (handle) => native.saveState(path, handle));
+    await this.#inOrder(() => withSignal(signal, (handle) => this.#use().saveState(path, handle)));
   }
 
   /**
@@ -198,10 +215,12 @@ export class Learner implements AsyncDisposable {
    */
   async loadState(path: string, options?: { signal?: AbortSignal }): Promise<void> {
     const signal = stateSignal(options, 'loadState');
-    const native = this.#use();
+    this.#use();
     expectString('path', path, { allowEmpty: false });
     const { tensors, stepCount } = readLearnerState(path, this.model.native);
-    await withSignal(signal, (handle) => native.loadState(tensors, stepCount, handle));
+    await this.#inOrder(() =>
+      withSignal(signal, (handle) => this.#use().loadState(tensors, stepCount, handle)),
+    );
   }
 
   /** Frees gradients and moments; the model stays. Idempotent. */
@@ -212,6 +231,24 @@ export class Learner implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.dispose();
+  }
+
+  /**
+   * Calls the operation at once, since the native queue keeps the order, except while one that holds (more than one
+   * native job) is under way: then after it.
+   */
+  #inOrder<T>(operation: () => Promise<T>, holds = false): Promise<T> {
+    if (!holds && !this.#held) return operation();
+    const result = this.#held ? this.#held.then(operation) : operation();
+    const settled = result.then(
+      () => undefined,
+      () => undefined,
+    );
+    this.#held = settled;
+    void settled.then(() => {
+      if (this.#held === settled) this.#held = undefined;
+    });
+    return result;
   }
 
   #use(): NativeLearner {
@@ -230,8 +267,7 @@ export class Learner implements AsyncDisposable {
       checkTokens(`${name}.prompt`, prompt, vocabSize);
       const checked = expectArray(`${name}.completions`, completions).map((completion, position) => {
         const where = `${name}.completions[${position}]`;
-        if (!types.isInt32Array(completion))
-          throw invalid(where, 'an Int32Array of token ids', completion);
+        if (!types.isInt32Array(completion)) throw invalid(where, 'an Int32Array of token ids', completion);
         if (completion.length > 0) checkTokens(where, completion, vocabSize);
         if (prompt.length + completion.length <= maxPositions) return completion;
         throw new LspError(
@@ -253,16 +289,16 @@ function stateSignal(options: { signal?: AbortSignal } | undefined, owner: strin
 function checkLearnerOptions(given: LearnerOptions): CheckedOptions {
   const { learningRate = 1e-5, betas = [0.9, 0.999] } = given;
   const schedule = typeof learningRate === 'function' ? learningRate : undefined;
-  const fixed = schedule ? 0 : expectNumber('learningRate', learningRate, { min: 0 });
+  const fixed = schedule ? 0 : expectNumber('learningRate', learningRate, { min: 0, max: MAX_RATE });
   const pair = expectArray('betas', betas);
   if (pair.length !== 2) throw invalid('betas', 'two numbers', betas);
   const maxGradNorm = given.maxGradNorm ?? 1;
   return {
     learningRate: schedule ?? (() => fixed),
-    beta1: expectNumber('betas[0]', pair[0], { min: 0, below: 1 }),
-    beta2: expectNumber('betas[1]', pair[1], { min: 0, below: 1 }),
-    eps: expectNumber('eps', given.eps ?? 1e-8, { above: 0 }),
-    weightDecay: expectNumber('weightDecay', given.weightDecay ?? 0, { min: 0 }),
+    beta1: expectNumber('betas[0]', pair[0], { min: 0, max: MAX_BETA }),
+    beta2: expectNumber('betas[1]', pair[1], { min: 0, max: MAX_BETA }),
+    eps: expectNumber('eps', given.eps ?? 1e-8, { min: MIN_EPS, max: MAX_RATE }),
+    weightDecay: expectNumber('weightDecay', given.weightDecay ?? 0, { min: 0, max: MAX_RATE }),
     maxGradNorm: maxGradNorm === Infinity ? Infinity : expectNumber('maxGradNorm', maxGradNorm, { above: 0 }),
   };
 }

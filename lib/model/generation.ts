@@ -2,7 +2,7 @@
 import type { NativeCompletion, NativeGenerateOptions, NativeHandle, NativeModel } from '../native/addon';
 import { withSignal } from '../native/call';
 import type { CheckedGenerateOptions } from './generate-options';
-import { cacheBytesPerToken } from './memory';
+import { cacheBytesPerToken, cachedTokens } from './memory';
 import { StopWatcher } from './stop-strings';
 import type { Tokenizer } from './tokenizer';
 import type { Completion, ModelConfig } from './types';
@@ -63,7 +63,7 @@ export async function generateCompletions(
 
 /** As many sequences as the memory budget has keys and values for, the shared prefixes counted once for each. */
 function batchSize(context: GenerationContext, prompts: readonly Int32Array[], maxNewTokens: number): number {
-  const longest = Math.max(...prompts.map((prompt) => prompt.length)) + maxNewTokens;
+  const longest = cachedTokens(Math.max(...prompts.map((prompt) => prompt.length)) + maxNewTokens);
   const fitting = Math.floor(context.memoryBudget / (cacheBytesPerToken(context.config) * longest));
   return Math.max(1, Math.min(MAX_BATCH, fitting));
 }

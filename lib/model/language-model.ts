@@ -97,7 +97,8 @@ export class LanguageModel implements AsyncDisposable {
    * Loads a model into memory (weights in f32).
    *
    * @param source a .gguf file or a Hugging Face directory of a Llama-family model
-   * @throws LspError IO_ERROR, INVALID_MODEL_FILE, UNSUPPORTED_MODEL, OUT_OF_MEMORY (the weights cannot fit),
+   * @throws LspError IO_ERROR, INVALID_MODEL_FILE (weights, configuration or tokenizer are damaged),
+   *   INVALID_CHAT_TEMPLATE (it does not parse), UNSUPPORTED_MODEL, OUT_OF_MEMORY (the weights cannot fit),
    *   INVALID_ARGUMENT, UNKNOWN_OPTION, NATIVE_LOAD_FAILED; the signal's reason when aborted
    */
   static async load(source: string, options?: LoadOptions): Promise<LanguageModel> {
@@ -120,6 +121,7 @@ export class LanguageModel implements AsyncDisposable {
       eosTokenIds: endOfSequenceIds(opened),
       path,
     });
+    tokenizer.verify();
     const native = nativeSync(() => new (loadAddon().Model)(nativeConfig(config), { threads }));
     try {
       await loadTensors(native, opened, signal, onProgress);

@@ -1,6 +1,7 @@
 /** Whether a model fits into memory: asked before it is loaded. */
 import { freemem, totalmem } from 'node:os';
 import { LspError } from '../errors';
+import { layerParameters } from './formats/parameters';
 import type { ModelConfig } from './types';
 
 const FLOAT_BYTES = 4;
@@ -8,14 +9,46 @@ const GIGABYTE = 1e9;
 /** Activations of a training micro-batch, or cached keys and values, unless the caller says otherwise. */
 const DEFAULT_WORKING_BYTES = 2 ** 30;
 
-/** Bytes of all weights in f32, as they are computed with. */
-export function weightBytes(config: ModelConfig): number {
-  return config.parameterCount * FLOAT_BYTES;
+/** The engine stores matrices in panels of so many rows, and the values of a head in so many columns. */
+const PANEL = 32;
+const padded = (length: number) => Math.ceil(length / PANEL) * PANEL;
+
+/** Bytes of a parameter as the engine stores it: f32, the rows of a matrix padded to whole panels. */
+function storedBytes([rows, columns]: readonly number[]): number {
+  return (columns === undefined ? rows! : padded(rows!) * columns) * FLOAT_BYTES;
 }
 
-/** Bytes of keys and values of one token in all layers. */
+/** Bytes of the token embedding, or of a head of its own. */
+function embeddingBytes({ vocabSize, hiddenSize }: ModelConfig): number {
+  return storedBytes([vocabSize, hiddenSize]);
+}
+
+/** Bytes of all weights in f32, as the engine stores them. */
+export function weightBytes(config: ModelConfig): number {
+  const layer = layerParameters(config).reduce((sum, { shape }) => sum + storedBytes(shape), 0);
+  const embeddings = (config.tiedEmbeddings ? 1 : 2) * embeddingBytes(config);
+  return embeddings + layer * config.numLayers + storedBytes([config.hiddenSize]);
+}
+
+/** Bytes of the gradient. A tied embedding has two, as the input and as the head, until the update adds them. */
+export function gradientBytes(config: ModelConfig): number {
+  return weightBytes(config) + (config.tiedEmbeddings ? embeddingBytes(config) : 0);
+}
+
+/** Bytes of the gradient and of AdamW's two moments. */
+export function learnerBytes(config: ModelConfig): number {
+  return gradientBytes(config) + 2 * weightBytes(config);
+}
+
+/** Bytes of keys and values of one token in all layers; memory is taken in blocks of 32 tokens. */
 export function cacheBytesPerToken(config: ModelConfig): number {
-  return 2 * config.numLayers * config.numKeyValueHeads * config.headSize * FLOAT_BYTES;
+  const perHead = config.headSize + padded(config.headSize); // keys, and values with padding
+  return config.numLayers * config.numKeyValueHeads * perHead * FLOAT_BYTES;
+}
+
+/** Tokens that a sequence's cache has room for: whole blocks. */
+export function cachedTokens(tokens: number): number {
+  return padded(tokens);
 }
 
 /**
@@ -38,13 +71,25 @@ export function defaultMemoryBudget(): number {
  * @throws LspError OUT_OF_MEMORY
  */
 export function requireWeightsFit(config: ModelConfig, availableBytes = availableMemory()): void {
-  const needed = weightBytes(config);
-  if (needed <= availableBytes) return;
+  requireFit(weightBytes(config), `${config.parameterCount} parameters in f32`, availableBytes);
+}
+
+/**
+ * Refuses training where gradient and moments are more than the memory that is free. They are taken page by page as
+ * they are written: without this check the system would end the process in the midst of the first update.
+ * @throws LspError OUT_OF_MEMORY
+ */
+export function requireLearnerFits(config: ModelConfig, availableBytes = availableMemory()): void {
+  const what = `the gradient and AdamW's moments of ${config.parameterCount} parameters`;
+  requireFit(learnerBytes(config), what, availableBytes);
+}
+
+function requireFit(neededBytes: number, what: string, availableBytes: number): void {
+  if (neededBytes <= availableBytes) return;
   const words = (bytes: number) => `${(bytes / GIGABYTE).toPrecision(3)} GB`;
   throw new LspError(
     'OUT_OF_MEMORY',
-    `Expected ${words(needed)} of free memory for ${config.parameterCount} parameters in f32 but only ` +
-      `${words(availableBytes)} are available.`,
+    `Expected ${words(neededBytes)} of free memory for ${what} but only ${words(availableBytes)} are available.`,
     { remedy: 'Close other programs, or use a smaller model.' },
   );
 }

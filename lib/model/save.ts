@@ -8,7 +8,7 @@ import { basename, dirname, join, resolve } from 'node:path';
 import { LspError } from '../errors';
 import { ioError } from './formats/model-file';
 import type { SpecialToken, SpecialTokens, TokenizerSource } from './formats/model-source';
-import { bookends } from './tokenizer-bookends';
+import { explicitBookends } from './tokenizer-bookends';
 import type { ModelConfig } from './types';
 
 /** Marks config.json of a directory that this library wrote and may therefore replace. */
@@ -236,7 +236,7 @@ function configJson(config: ModelConfig, dtype: SavedType): Record<string, unkno
 function tokenizerJson(tokenizer: TokenizerSource): Record<string, unknown> {
   const { spec, specialTokens } = tokenizer;
   if ((spec['post_processor'] ?? null) !== null) return spec;
-  const { before, after } = bookends(tokenizer);
+  const { before, after } = explicitBookends(tokenizer);
   if (before.length + after.length === 0) return spec;
   const named = (Object.values(specialTokens) as (SpecialToken | null)[]).filter((token) => token !== null);
   const textOf = (id: number) => named.find((token) => token.id === id)?.text ?? '';

@@ -94,9 +94,34 @@ export class SyncWorker {
   terminate(): void {
     const running = this.#running;
     this.#running = undefined;
-    running?.port.close();
-    void running?.worker.terminate();
+    if (!running) return;
+    running.port.close();
+    giveUp(running.worker);
   }
+}
+
+/** Threads that were told to end and have not yet: native code cannot be interrupted. */
+const ending = new Set<Worker>();
+
+/**
+ * Ends a thread without waiting for it. Node waits for all threads before it exits, even for one that computes for
+ * hours: should one still be there when everything else has ended, the process is killed (SIGKILL; its exit status is
+ * then 137). Output is written and exit handlers have run by then, those registered later than the first such thread
+ * excepted.
+ */
+function giveUp(worker: Worker): void {
+  if (ending.size === 0) process.on('exit', killIfEnding);
+  ending.add(worker);
+  worker.once('exit', () => {
+    ending.delete(worker);
+    if (ending.size === 0) process.off('exit', killIfEnding);
+  });
+  void worker.terminate();
+  worker.unref(); // terminating refers to it again
+}
+
+function killIfEnding(): void {
+  process.kill(process.pid, 'SIGKILL');
 }
 
 function workerSource(body: string): string {

@@ -1,5 +1,6 @@
 /** The tokens that `addSpecial` puts around a text, read from a tokenizer.json's post-processor. */
-import { isRecord } from '../options';
+import type { LspError } from '../errors';
+import { describe, isRecord } from '../options';
 import { corrupt } from './formats/model-file';
 import type { TokenizerSource } from './formats/model-source';
 
@@ -8,72 +9,97 @@ export interface Bookends {
   after: number[];
 }
 
-/** Explicit settings (add_bos_token, add_eos_token) come before the post-processor's template. */
-export function bookends(source: TokenizerSource): Bookends {
-  const { before, after } = fromPostProcessor(source.spec['post_processor']);
-  const { bos, eos } = source.specialTokens;
+/** Tokens around a text; no model wants more than a few. */
+const MAX_TOKENS = 64;
+
+/**
+ * Explicit settings (add_bos_token, add_eos_token) come before the post-processor's template.
+ *
+ * @param path to name in errors
+ * @throws LspError INVALID_MODEL_FILE, also for ids that are not below `vocabSize`
+ */
+export function bookends(source: TokenizerSource, vocabSize: number, path: string): Bookends {
+  const { before, after } = new PostProcessorReader(path, vocabSize).read(source.spec['post_processor']);
+  const explicit = explicitBookends(source);
   return {
-    before: source.addBos === undefined ? before : source.addBos && bos ? [bos.id] : [],
-    after: source.addEos === undefined ? after : source.addEos && eos ? [eos.id] : [],
+    before: source.addBos === undefined ? before : explicit.before,
+    after: source.addEos === undefined ? after : explicit.after,
   };
 }
 
-function fromPostProcessor(processor: unknown): Bookends {
-  const none: Bookends = { before: [], after: [] };
-  if (!isRecord(processor)) return none;
-  switch (processor['type']) {
-    case 'Sequence': {
-      const parts = Array.isArray(processor['processors'])
-        ? processor['processors'].map(fromPostProcessor)
-        : [];
-      return {
-        before: parts.flatMap(({ before }) => before),
-        after: parts.flatMap(({ after }) => after),
-      };
+/** What the explicit settings alone say. */
+export function explicitBookends({ addBos, addEos, specialTokens }: TokenizerSource): Bookends {
+  const { bos, eos } = specialTokens;
+  return { before: addBos && bos ? [bos.id] : [], after: addEos && eos ? [eos.id] : [] };
+}
+
+class PostProcessorReader {
+  constructor(
+    private readonly path: string,
+    private readonly vocabSize: number,
+  ) {}
+
+  read(processor: unknown): Bookends {
+    const result: Bookends = { before: [], after: [] };
+    this.#add(processor, result);
+    return result;
+  }
+
+  #add(processor: unknown, result: Bookends): void {
+    if (!isRecord(processor)) return;
+    switch (processor['type']) {
+      case 'Sequence': {
+        const parts: unknown = processor['processors'];
+        if (Array.isArray(parts)) for (const part of parts as unknown[]) this.#add(part, result);
+        return;
+      }
+      case 'TemplateProcessing':
+        return this.#addTemplate(processor, result);
+      case 'BertProcessing':
+      case 'RobertaProcessing':
+        this.#push(result.before, pairId(processor['cls']), '`cls`');
+        this.#push(result.after, pairId(processor['sep']), '`sep`');
     }
-    case 'TemplateProcessing':
-      return fromTemplate(processor);
-    case 'BertProcessing':
-    case 'RobertaProcessing':
-      return { before: [tokenId(processor['cls'])], after: [tokenId(processor['sep'])] };
-    default:
-      return none;
+  }
+
+  /** `single` lists special tokens around one sequence; `special_tokens` has their ids. */
+  #addTemplate(processor: Record<string, unknown>, result: Bookends): void {
+    const single = processor['single'];
+    const known = processor['special_tokens'];
+    if (!Array.isArray(single) || !isRecord(known)) throw this.#corrupt('it has no proper template');
+    let side = result.before;
+    for (const piece of single as unknown[]) {
+      if (isRecord(piece) && 'Sequence' in piece) {
+        side = result.after;
+        continue;
+      }
+      const special = isRecord(piece) ? piece['SpecialToken'] : undefined;
+      const name = isRecord(special) ? special['id'] : undefined;
+      const what = `the token ${describe(name)}`;
+      const entry = typeof name === 'string' && Object.hasOwn(known, name) ? known[name] : undefined;
+      const ids: unknown = isRecord(entry) ? entry['ids'] : undefined;
+      if (!Array.isArray(ids)) throw this.#corrupt(`${what} has no ids`);
+      for (const id of ids as unknown[]) this.#push(side, id, what);
+    }
+  }
+
+  #push(side: number[], id: unknown, what: string): void {
+    if (typeof id !== 'number' || !Number.isSafeInteger(id) || id < 0 || id >= this.vocabSize) {
+      throw this.#corrupt(
+        `${what} has the id ${describe(id)}, not one below the ${this.vocabSize} rows of the embedding`,
+      );
+    }
+    if (side.length === MAX_TOKENS)
+      throw this.#corrupt(`it puts more than ${MAX_TOKENS} tokens beside a text`);
+    side.push(id);
+  }
+
+  #corrupt(what: string): LspError {
+    return corrupt(this.path, `\`post_processor\`: ${what}.`);
   }
 }
 
-/** `single` lists special tokens around one sequence; `special_tokens` has their ids. */
-function fromTemplate(processor: Record<string, unknown>): Bookends {
-  const result: Bookends = { before: [], after: [] };
-  const single = processor['single'];
-  const known = processor['special_tokens'];
-  if (!Array.isArray(single) || !isRecord(known)) throw corruptProcessor('it has no proper template');
-  let side = result.before;
-  for (const piece of single as unknown[]) {
-    if (isRecord(piece) && 'Sequence' in piece) {
-      side = result.after;
-      continue;
-    }
-    const special = isRecord(piece) ? piece['SpecialToken'] : undefined;
-    const name = isRecord(special) ? special['id'] : undefined;
-    const entry = typeof name === 'string' ? known[name] : undefined;
-    const ids: unknown = isRecord(entry) ? entry['ids'] : undefined;
-    if (!Array.isArray(ids) || !ids.every(isId))
-      throw corruptProcessor(`it names the unknown token ${String(name)}`);
-    side.push(...ids);
-  }
-  return result;
-}
-
-function tokenId(pair: unknown): number {
-  const id: unknown = Array.isArray(pair) ? pair[1] : undefined;
-  if (isId(id)) return id;
-  throw corruptProcessor('it names a token without an id');
-}
-
-function isId(id: unknown): id is number {
-  return typeof id === 'number' && Number.isSafeInteger(id) && id >= 0;
-}
-
-function corruptProcessor(what: string) {
-  return corrupt('tokenizer.json', `\`post_processor\`: ${what}.`);
+/** [token, id] */
+function pairId(pair: unknown): unknown {
+  return Array.isArray(pair) ? pair[1] : undefined;
 }

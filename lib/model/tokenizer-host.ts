@@ -45,10 +45,12 @@ export class HostedTokenizer {
   /**
    * @param makeSpecification the tokenizer.json object; called again should the worker have to be restarted
    * @param expectedIds tokens whose ids must come out as given (the library numbers added tokens itself)
+   * @param path the file to name in errors
    */
   constructor(
     private readonly makeSpecification: () => object,
     private readonly expectedIds: ReadonlyMap<string, number>,
+    private readonly path: string,
   ) {}
 
   /** Token ids of each text, without anything added. */
@@ -61,7 +63,7 @@ export class HostedTokenizer {
       // Copied, because what comes out of a port belongs to the main realm even where this code runs in another.
       return lists.map((ids) => Int32Array.from(ids));
     } catch (error) {
-      throw tokenizerError('a tokenizer that encodes the text', error);
+      throw tokenizerError(this.path, 'a tokenizer that encodes the text', error);
     }
   }
 
@@ -75,14 +77,14 @@ export class HostedTokenizer {
       const specification = JSON.stringify(this.makeSpecification());
       ids = host.call({ action: 'load', key, specification, texts }, LOAD_TIMEOUT_MS) as unknown[];
     } catch (error) {
-      throw tokenizerError('a tokenizer specification that loads', error);
+      throw tokenizerError(this.path, 'a tokenizer specification that loads', error);
     }
     for (const [index, text] of texts.entries()) {
       const wanted = this.expectedIds.get(text);
       if (ids[index] !== wanted) {
         throw new LspError(
           'UNSUPPORTED_MODEL',
-          `Expected token ${JSON.stringify(text)} to have the id ${wanted} but the tokenizer gives ${String(ids[index])}.`,
+          `${this.path}: expected token ${JSON.stringify(text)} to have the id ${wanted} but the tokenizer gives ${String(ids[index])}.`,
           { remedy: 'The ids of its added tokens leave gaps that this tokenizer library cannot represent.' },
         );
       }
@@ -93,18 +95,19 @@ export class HostedTokenizer {
   }
 }
 
-function tokenizerError(expected: string, error: unknown): LspError {
+function tokenizerError(path: string, expected: string, error: unknown): LspError {
   if (error instanceof LspError) return error;
   const reason = error instanceof Error ? error.message : String(error);
   const what = error instanceof WorkerTimeout ? `${reason}: its patterns may never end` : reason;
-  return new LspError('INVALID_MODEL_FILE', `Expected ${expected} but it failed: ${what.slice(0, 300)}.`, {
-    remedy: "The model's tokenizer is damaged: download or convert it again.",
-    cause: error,
-  });
+  return new LspError(
+    'INVALID_MODEL_FILE',
+    `${path}: expected ${expected} but it failed: ${what.slice(0, 300)}.`,
+    { remedy: "The model's tokenizer is damaged: download or convert it again.", cause: error },
+  );
 }
 
 /** Token texts → text, as the specification's decoder does it (this part of the binding is synchronous). */
-export function makeTextDecoder(decoder: unknown): (tokens: string[]) => string {
+export function makeTextDecoder(decoder: unknown, path: string): (tokens: string[]) => string {
   if (decoder === null || decoder === undefined) return (tokens) => tokens.join(' ');
   const empty = { type: 'BPE', vocab: {}, merges: [] };
   const parts = {
@@ -122,6 +125,6 @@ export function makeTextDecoder(decoder: unknown): (tokens: string[]) => string 
     if (!rust) return (tokens) => tokens.join(' ');
     return (tokens) => rust.decode(tokens);
   } catch (error) {
-    throw tokenizerError('a tokenizer whose decoder loads', error);
+    throw tokenizerError(path, 'a tokenizer whose decoder loads', error);
   }
 }

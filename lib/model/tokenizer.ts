@@ -45,6 +45,9 @@ export interface TokenizerOptions {
   path?: string;
 }
 
+/** Nothing; and words, digits, spaces and a character that no vocabulary knows. */
+const TRIAL_TEXTS = ['', 'A word, 12\n  \u{10fffd}'];
+
 export class Tokenizer {
   /** Rows of the model's embedding: ids are below it. */
   readonly vocabSize: number;
@@ -90,14 +93,25 @@ export class Tokenizer {
     const input = { spec, addedTokens: added, controls: new Set(this.#idOfSpecial.keys()) };
     const ids = (tokens: readonly AddedToken[]) => new Map(tokens.map(({ content, id }) => [content, id]));
     const kept = ids(added.filter((token) => !this.#idOfSpecial.has(token.content)));
-    this.#full = new HostedTokenizer(() => fullVariant(input), ids(added));
-    this.#plain = new HostedTokenizer(() => plainVariant(input), kept);
+    this.#full = new HostedTokenizer(() => fullVariant(input), ids(added), path);
+    this.#plain = new HostedTokenizer(() => plainVariant(input), kept, path);
     this.#continued = treatsFirstWord(spec['pre_tokenizer'])
-      ? new HostedTokenizer(() => plainVariant(input, true), kept)
+      ? new HostedTokenizer(() => plainVariant(input, true), kept, path)
       : this.#plain;
-    this.#decodeTokens = makeTextDecoder(spec['decoder']);
-    this.#bookends = bookends(source);
+    this.#decodeTokens = makeTextDecoder(spec['decoder'], path);
+    this.#bookends = bookends(source, vocabSize, path);
     this.#chatEncoder = new ChatEncoder(input.controls);
+  }
+
+  /**
+   * Builds what is otherwise built when first used, and encodes a trial text, so that a damaged tokenizer or template
+   * shows now.
+   * @throws LspError INVALID_MODEL_FILE, UNSUPPORTED_MODEL, INVALID_CHAT_TEMPLATE
+   * @internal
+   */
+  verify(): void {
+    for (const variant of new Set([this.#full, this.#plain, this.#continued])) variant.encode(TRIAL_TEXTS);
+    if (this.#source.chatTemplate !== null) this.#compiledTemplate();
   }
 
   /** The model's Jinja source, if it has one. */

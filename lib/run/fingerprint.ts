@@ -58,7 +58,7 @@ async function hashFile(path: string, signal?: AbortSignal): Promise<Omit<FileFi
 /**
  * Checks that a model is still what it was.
  *
- * @throws LspError INVALID_CHECKPOINT if it is missing or has changed
+ * @throws LspError INVALID_CHECKPOINT if it is missing or has changed, or files came to it that may be read instead
  */
 export async function verifyStartingModel(source: StartingModel, signal?: AbortSignal): Promise<void> {
   let now: StartingModel;
@@ -76,6 +76,9 @@ export async function verifyStartingModel(source: StartingModel, signal?: AbortS
       throw changedModel(source.path, `another ${file} (${found.bytes} bytes, then ${bytes})`);
     }
   }
+  const expected = new Set(source.files.map(({ file }) => file));
+  const added = now.files.find(({ file }) => !expected.has(file));
+  if (added !== undefined) throw changedModel(source.path, `a new file ${added.file}`);
 }
 
 function changedModel(path: string, received: string, cause?: unknown): LspError {

@@ -6,7 +6,7 @@
  */
 import { totalmem } from 'node:os';
 import { LspError } from '../errors';
-import { cacheBytesPerToken, weightBytes } from '../model/memory';
+import { cacheBytesPerToken, gradientBytes, weightBytes } from '../model/memory';
 import type { ModelConfig } from '../model/types';
 
 const FLOAT_BYTES = 4;
@@ -35,12 +35,10 @@ export interface MemoryEstimate {
 
 export function estimateTrainingMemory(config: ModelConfig, workload: MemoryWorkload): MemoryEstimate {
   const weights = weightBytes(config);
-  // The tied embedding keeps the head's and the input's gradients apart until the update.
-  const tiedExtra = config.tiedEmbeddings ? config.vocabSize * config.hiddenSize * FLOAT_BYTES : 0;
   const parts = {
     weights,
     reference: workload.reference ? weights : 0,
-    gradients: weights + tiedExtra,
+    gradients: gradientBytes(config),
     moments: 2 * weights,
     activations: workload.memoryBudget,
     keyValueCache: Math.min(workload.memoryBudget, cacheBytesPerToken(config) * workload.cachedTokens),
@@ -51,7 +49,7 @@ export function estimateTrainingMemory(config: ModelConfig, workload: MemoryWork
 
 /** Bytes of one checkpoint: weights and two moments in f32. */
 export function checkpointBytes(config: ModelConfig): number {
-  return 3 * weightBytes(config);
+  return 3 * config.parameterCount * FLOAT_BYTES;
 }
 
 /**

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Learner, type LearnerOptions } from '../../lib/learn/learner';
 import { LanguageModel } from '../../lib/model/language-model';
+import { learnerBytes } from '../../lib/model/memory';
 import type { LossGradient, TrainingGroup } from '../../lib/model/types';
 import { expectError, rejectionOf } from '../support/errors';
 import { writeTinyModel } from '../support/tiny-model';
@@ -193,7 +194,10 @@ describe('bad arguments', () => {
     [{ learningRate: NaN }, 'INVALID_ARGUMENT', /learningRate/],
     [{ betas: [0.9] }, 'INVALID_ARGUMENT', /betas/],
     [{ betas: [0.9, 1] }, 'INVALID_ARGUMENT', /betas\[1\]/],
+    [{ betas: [0.9, 1 - 1e-9] }, 'INVALID_ARGUMENT', /betas\[1\]/],
     [{ eps: 0 }, 'INVALID_ARGUMENT', /eps/],
+    [{ eps: 1e-31 }, 'INVALID_ARGUMENT', /eps/],
+    [{ learningRate: 1e7 }, 'INVALID_ARGUMENT', /learningRate/],
     [{ weightDecay: -1 }, 'INVALID_ARGUMENT', /weightDecay/],
     [{ maxGradNorm: 0 }, 'INVALID_ARGUMENT', /maxGradNorm/],
     [{ activationBudget: 0 }, 'INVALID_ARGUMENT', /activationBudget/],
@@ -201,6 +205,25 @@ describe('bad arguments', () => {
   ])('%j', async (options, code, message) => {
     await using model = await LanguageModel.load(source, { threads: 1 });
     expectError(await rejectionOf(Learner.create(model, options)), code as 'INVALID_ARGUMENT', message);
+  });
+
+  test('the largest decay rates and the smallest eps that are taken can be stepped with', () =>
+    withLearner(
+      async (learner) => {
+        await learner.accumulate(groups, loss);
+        expect((await learner.step()).gradNorm).toBeGreaterThan(0);
+      },
+      { betas: [1 - 6e-8, 1 - 6e-8], eps: 1e-30, learningRate: 0 },
+    ));
+
+  test('too little memory for gradient and moments', async () => {
+    await using model = await LanguageModel.load(source, { threads: 1 });
+    const limit = jest.spyOn(process, 'constrainedMemory').mockReturnValue(learnerBytes(model.config) - 1);
+    const tooSmall = await rejectionOf(Learner.create(model));
+    limit.mockReturnValue(learnerBytes(model.config));
+    await (await Learner.create(model)).dispose();
+    limit.mockRestore();
+    expectError(tooSmall, 'OUT_OF_MEMORY', /gradient/);
   });
 
   test('no model', async () => {
@@ -254,6 +277,62 @@ describe('stepping', () => {
       },
       { learningRate: () => NaN },
     ));
+});
+
+describe('operations that are not awaited', () => {
+  const RATE = { learningRate: 0.01 };
+
+  test('a step called during an accumulation with a callback comes after it', async () => {
+    const outcome = async (awaited: boolean): Promise<unknown> => {
+      let result: unknown;
+      await withLearner(async (learner, model) => {
+        const seen: Float32Array[][] = [];
+        const callback: LossGradient = (logprobs, index) => {
+          seen.push(logprobs);
+          return loss[index]!;
+        };
+        const started: Promise<unknown>[] = [];
+        for (const call of [
+          () => learner.accumulate(groups, callback),
+          () => learner.step(),
+          () => learner.accumulate(groups, loss),
+          () => learner.accumulate(groups, callback),
+          () => learner.step(),
+        ]) {
+          const running = call();
+          if (awaited) await running;
+          started.push(running);
+        }
+        result = { done: await Promise.all(started), seen, weights: await model.parameter(NAME) };
+      }, RATE);
+      return result;
+    };
+    expect(await outcome(false)).toEqual(await outcome(true));
+  });
+
+  test('a failure does not stop what waits behind it', () =>
+    withLearner(async (learner) => {
+      const failure = new Error('mine');
+      const failing = learner.accumulate(groups, () => {
+        throw failure;
+      });
+      const next = learner.accumulate(groups, loss);
+      await expect(failing).rejects.toBe(failure);
+      await next;
+      const waited = await learner.gradient(NAME);
+      await learner.zeroGradient();
+      await learner.accumulate(groups, loss);
+      expect(waited).toEqual(await learner.gradient(NAME));
+    }, RATE));
+
+  test('a learner that is disposed meanwhile refuses what waits', () =>
+    withLearner(async (learner) => {
+      const running = rejectionOf(learner.accumulate(groups, (_, index) => loss[index]!));
+      const waiting = rejectionOf(learner.step());
+      await learner.dispose();
+      expectError(await running, 'DISPOSED', /./);
+      expectError(await waiting, 'DISPOSED', /./);
+    }, RATE));
 });
 
 describe('state', () => {

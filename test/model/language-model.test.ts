@@ -15,7 +15,7 @@ import type { Completion, Prompt } from '../../lib/model/types';
 import { expectError, rejectionOf } from '../support/errors';
 import { encodeGguf, tinyGguf } from '../support/tiny-gguf';
 import { SLOW_MODEL } from '../support/native-model';
-import { writeTinyModel } from '../support/tiny-model';
+import { tinyTokenizer, writeTinyModel } from '../support/tiny-model';
 
 const root = mkdtempSync(join(tmpdir(), 'lsp-model-'));
 const source = join(root, 'tiny');
@@ -71,6 +71,25 @@ describe('loading', () => {
     expect(loaded.config.parameterCount).toBe(model.config.parameterCount);
     const reason = new Error('enough');
     await expect(LanguageModel.load(source, { signal: AbortSignal.abort(reason) })).rejects.toBe(reason);
+  });
+
+  test.each<[string, string, object, string]>([
+    [
+      'tokenizer',
+      'tokenizer.json',
+      { ...tinyTokenizer(), model: { type: 'BPE', vocab: {}, merges: [['x', 'y']] } },
+      'INVALID_MODEL_FILE',
+    ],
+    [
+      'chat template',
+      'tokenizer_config.json',
+      { eos_token: '<|im_end|>', chat_template: '{% if %}' },
+      'INVALID_CHAT_TEMPLATE',
+    ],
+  ])('a damaged %s is refused', async (_, file, content, code) => {
+    const path = writeTinyModel(join(root, `damaged-${file}`));
+    writeFileSync(join(path, file), JSON.stringify(content));
+    expect((await rejectionOf(LanguageModel.load(path))).code).toBe(code);
   });
 
   test('a GGUF', async () => {

@@ -288,14 +288,61 @@ describe('unsound specifications', () => {
   });
 
   test.each<[string, Record<string, unknown>]>([
-    ['bad pattern', { pre_tokenizer: splitAt('([') }],
-    ['vocabulary without the merges', { model: { type: 'BPE', vocab: { a: 3 }, merges: [['a', 'b']] } }],
-  ])('%s shows at the first use', (_, changes) => {
-    const spec = { ...tinyTokenizer(), ...changes };
-    expect(errorOf(() => tiny({ spec }).encode('x')).code).toBe('INVALID_MODEL_FILE');
+    ['a pattern that does not parse', { pre_tokenizer: splitAt('([') }],
+    ['a pattern that only the engine refuses', { pre_tokenizer: splitAt('\\p{Nonesuch}') }],
+    ['a vocabulary without the merges', { model: { type: 'BPE', vocab: { a: 3 }, merges: [['a', 'b']] } }],
+    [
+      'an unknown token outside the vocabulary',
+      { model: { type: 'BPE', vocab: { a: 3 }, merges: [], unk_token: 'none' }, pre_tokenizer: null },
+    ],
+    ['a Unigram model without pieces', { model: { type: 'Unigram', unk_id: 5, vocab: [['<u>', 0]] } }],
+    ['token ids beyond the embedding', { post_processor: { type: 'BertProcessing', cls: ['x', 1e9] } }],
+  ])('%s shows before a text is encoded, with the path of the file', (_, changes) => {
+    const source = { ...tiny().source, spec: { ...tinyTokenizer(), ...changes } };
+    const make = () => new Tokenizer(source, { vocabSize: 288, eosTokenIds: [2], path: '/models/t' });
+    expectError(
+      errorOf(() => make().verify()),
+      'INVALID_MODEL_FILE',
+      /^\/models\/t: /,
+    );
   });
 
-  test.each(['(a+)+$', '(a|a?)+$', '^(\\s*x*)*y', '((ab)*c*)+d', '(?:a+){2,}b', '(a*)*\\1b'])(
+  test('a template that does not parse shows before a chat is encoded', () => {
+    const tokenizer = tiny({ chatTemplate: '{% for %}' });
+    expect(errorOf(() => tokenizer.verify()).code).toBe('INVALID_CHAT_TEMPLATE');
+    tiny({ chatTemplate: null }).verify();
+  });
+
+  const doubling = { type: 'Replace', pattern: { String: 'a' }, content: 'aa' };
+  const everywhere = { type: 'Replace', pattern: { Regex: 'x*' }, content: 'b' };
+  test.each<[string, Record<string, unknown>]>([
+    ['doublings', normalizers(...Array<object>(5).fill(doubling))],
+    ['doublings in sequences', normalizers(...Array<object>(5).fill(normalizers(doubling).normalizer))],
+    ['insertions everywhere', normalizers(...Array<object>(5).fill(everywhere))],
+    ['a long prefix', { normalizer: { type: 'Prepend', prepend: 'x'.repeat(65) } }],
+    ['a long replacement', { normalizer: { ...doubling, content: 'x'.repeat(65) } }],
+    ['normal forms over and over', normalizers(...Array<object>(3).fill({ type: 'NFKD' }))],
+    ['doublings of the decoder', { decoder: { type: 'Sequence', decoders: Array(5).fill(doubling) } }],
+    ['a decoder that strips ends', { decoder: { type: 'Strip', content: ' ', start: 0, stop: 1 } }],
+  ])('%s are refused', (_, changes) => {
+    const spec = { ...tinyTokenizer(), ...changes };
+    expect(errorOf(() => tiny({ spec })).code).toBe('UNSUPPORTED_MODEL');
+  });
+
+  test('normalizers in use are not', () => {
+    const space = { type: 'Replace', pattern: { String: ' ' }, content: '▁' };
+    const spaces = { type: 'Replace', pattern: { Regex: ' {2,}' }, content: ' ' };
+    const quotes = ['``', "''"].map((String) => ({ type: 'Replace', pattern: { String }, content: '"' }));
+    for (const normalizer of [
+      normalizers({ type: 'Prepend', prepend: '▁' }, space),
+      normalizers(...quotes, { type: 'NFKD' }, { type: 'StripAccents' }, { type: 'Lowercase' }, spaces),
+      normalizers({ type: 'Nmt' }, { type: 'NFKC' }, spaces),
+    ]) {
+      expect(tiny({ spec: { ...tinyTokenizer(), ...normalizer } }).encode('a').length).toBeGreaterThan(0);
+    }
+  });
+
+  test.each(['a*a*a*a*c', '(a+)+$', '(a|a?)+$', '^(\\s*x*)*y', '((ab)*c*)+d', '(?:a+){2,}b', '(a*)*\\1b'])(
     'the pattern %s could run for ever',
     (regex) => {
       const spec = { ...tinyTokenizer(), pre_tokenizer: splitAt(regex) };
@@ -306,6 +353,10 @@ describe('unsound specifications', () => {
       );
     },
   );
+
+  function normalizers(...parts: unknown[]) {
+    return { normalizer: { type: 'Sequence', normalizers: parts } };
+  }
 
   function splitAt(regex: string) {
     return { type: 'Split', pattern: { Regex: regex }, behavior: 'Isolated', invert: false };

@@ -249,6 +249,11 @@ describe('the model that a run started from', () => {
     expect(source.files.map(({ file }) => file)).toEqual(['config.json', 'model.safetensors']);
     await writeFile(join(path, 'README.md'), 'changed');
     await verifyStartingModel(source);
+    for (const name of ['chat_template.jinja', 'generation_config.json', 'model.safetensors.index.json']) {
+      await writeFile(join(path, name), '{}');
+      await expect(verifyStartingModel(source)).rejects.toThrow(`a new file ${name}`);
+      await remove(join(path, name));
+    }
     await writeFile(join(path, 'model.safetensors'), 'Weights');
     await expect(verifyStartingModel(source)).rejects.toMatchObject({ code: 'INVALID_CHECKPOINT' });
     await remove(join(path, 'model.safetensors'));

@@ -5,7 +5,7 @@
  */
 import { describe, isRecord } from '../../options';
 import { corrupt, unsupported } from './model-file';
-import { mayBacktrackForever } from './pattern-check';
+import { examinePattern } from './pattern-check';
 
 export interface AddedToken {
   id: number;
@@ -21,6 +21,10 @@ const MAX_ADDED_TOKENS = 65536;
 const MAX_ADDED_TOKEN_LENGTH = 1024;
 const MAX_COMPONENTS = 64;
 const MAX_REGEX_LENGTH = 4096;
+/** Characters that a normalizer or decoder puts in at a time. Those in use put in one. */
+const MAX_INSERTED_LENGTH = 64;
+/** How many times longer the components of a kind, one after the other, may make a text. */
+const MAX_GROWTH = 16;
 
 const NORMALIZERS = [
   'Sequence',
@@ -55,12 +59,33 @@ const DECODERS = [
   'BPEDecoder',
 ];
 
+/**
+ * How many times longer a text may become, in characters, by components that can be repeated to that end: a sequence
+ * of `Replace` and normal forms (one letter can decompose into 18) doubles it as often as it likes.
+ */
+const GROWTH: Readonly<Record<string, number>> = {
+  NFC: 2,
+  NFD: 2,
+  NFKC: 4,
+  NFKD: 4,
+  Lowercase: 2,
+  ByteLevel: 2,
+  BPEDecoder: 2,
+};
+
+/** What the components of one kind may still use up. */
+interface Budget {
+  components: number;
+  growth: number;
+}
+
 /** Checks the components that turn text into pieces and back. */
 export function checkSpecification(path: string, spec: Record<string, unknown>): void {
-  const budget = { left: MAX_COMPONENTS };
-  checkComponent(path, 'normalizer', spec['normalizer'], NORMALIZERS, budget);
-  checkComponent(path, 'pre_tokenizer', spec['pre_tokenizer'], PRE_TOKENIZERS, budget);
-  checkComponent(path, 'decoder', spec['decoder'], DECODERS, budget);
+  const check = (where: string, allowed: readonly string[]) =>
+    checkComponent(path, where, spec[where], allowed, { components: MAX_COMPONENTS, growth: MAX_GROWTH });
+  check('normalizer', NORMALIZERS);
+  check('pre_tokenizer', PRE_TOKENIZERS);
+  check('decoder', DECODERS);
   const model = spec['model'];
   if (!isRecord(model)) throw corrupt(path, '`model` is missing or not an object.');
   for (const key of ['continuing_subword_prefix', 'end_of_word_suffix', 'dropout']) {
@@ -82,11 +107,11 @@ function checkComponent(
   where: string,
   value: unknown,
   allowed: readonly string[],
-  budget: { left: number },
+  budget: Budget,
 ): void {
   if (value === null || value === undefined) return;
-  budget.left -= 1;
-  if (budget.left < 0) throw corrupt(path, `\`${where}\` has more than ${MAX_COMPONENTS} components.`);
+  budget.components -= 1;
+  if (budget.components < 0) throw corrupt(path, `\`${where}\` has more than ${MAX_COMPONENTS} components.`);
   const type = isRecord(value) ? value['type'] : undefined;
   if (!isRecord(value) || typeof type !== 'string')
     throw corrupt(path, `\`${where}\` is not a typed component.`);
@@ -97,18 +122,59 @@ function checkComponent(
     if (!children) throw corrupt(path, `the sequence in \`${where}\` has no parts.`);
     for (const child of children as unknown[]) checkComponent(path, where, child, allowed, budget);
   }
-  checkPattern(path, where, value['pattern']);
+  const pattern = checkPattern(path, where, value['pattern']);
+  const inserted = insertedLength(path, where, value);
+  budget.growth /= (GROWTH[type] ?? 1) * (type === 'Replace' ? replacementGrowth(pattern, inserted) : 1);
+  if (budget.growth < 1)
+    throw unsupported(path, `\`${where}\` may make a text more than ${MAX_GROWTH} times longer.`);
+  // The library takes the last character of a token without looking whether it has one.
+  if (type === 'Strip' && where === 'decoder' && (value['stop'] ?? 0) !== 0)
+    throw unsupported(path, '`decoder` strips the ends of tokens.');
 }
 
-function checkPattern(path: string, where: string, pattern: unknown): void {
-  if (!isRecord(pattern)) return;
-  const regex = pattern['Regex'] ?? pattern['String'];
-  if (typeof regex !== 'string' || regex === '')
+/** Characters that a component puts in: a replacement or a prefix. */
+function insertedLength(path: string, where: string, component: Record<string, unknown>): number {
+  let length = 0;
+  for (const key of ['content', 'prepend']) {
+    const text = component[key];
+    if (typeof text !== 'string') continue;
+    if (text.length > MAX_INSERTED_LENGTH)
+      throw unsupported(path, `\`${where}\` has a \`${key}\` of ${text.length} characters.`);
+    length = Math.max(length, text.length);
+  }
+  return length;
+}
+
+interface CheckedPattern {
+  /** Characters that a match has at least. */
+  minLength: number;
+}
+
+/** A match becomes the replacement; where no character matches, the replacement comes on top of each. */
+function replacementGrowth({ minLength }: CheckedPattern, inserted: number): number {
+  return minLength === 0 ? 1 + inserted : Math.max(1, inserted / minLength);
+}
+
+function checkPattern(path: string, where: string, pattern: unknown): CheckedPattern {
+  if (!isRecord(pattern)) return { minLength: 1 };
+  const isRegex = pattern['Regex'] !== undefined;
+  const text = isRegex ? pattern['Regex'] : pattern['String'];
+  if (typeof text !== 'string' || text === '')
     throw corrupt(path, `a pattern in \`${where}\` is not a text.`);
-  if (regex.length > MAX_REGEX_LENGTH)
-    throw corrupt(path, `a pattern in \`${where}\` is ${regex.length} characters.`);
-  if (pattern['Regex'] !== undefined && mayBacktrackForever(regex)) {
-    throw unsupported(path, `a pattern in \`${where}\` may never end: ${regex.slice(0, 100)}`);
+  if (text.length > MAX_REGEX_LENGTH)
+    throw corrupt(path, `a pattern in \`${where}\` is ${text.length} characters.`);
+  if (!isRegex) return { minLength: text.length };
+  const { problem, matchesEmpty } = examinePattern(text);
+  const shown = text.slice(0, 100);
+  switch (problem) {
+    case 'malformed':
+      throw corrupt(path, `a pattern in \`${where}\` is not a regular expression: ${shown}`);
+    case 'slow':
+      throw unsupported(path, `a pattern in \`${where}\` could take too long: ${shown}`);
+    case 'unknown':
+      throw unsupported(path, `a pattern in \`${where}\` uses syntax that this version refuses: ${shown}`);
+    case undefined:
+      return { minLength: matchesEmpty ? 0 : 1 };
   }
 }
 
