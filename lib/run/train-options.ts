@@ -144,7 +144,7 @@ export type TrainOptionName = keyof z.infer<typeof schema>;
 export const TRAIN_OPTION_NAMES = Object.keys(schema.shape) as TrainOptionName[];
 
 /**
- * Chosen so that 20 steps of a model of 135 million parameters take some ten to twenty minutes on two cores, and so
+ * Chosen so that 20 steps of a model of 135 million parameters take some ten minutes on two cores, and so
  * that it learns within them.
  */
 const DEFAULTS = {
