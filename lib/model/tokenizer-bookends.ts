@@ -54,7 +54,7 @@ class PostProcessorReader {
         return;
       }
       case 'TemplateProcessing':
-        return this.#addTemplate(processor, result);
+        { this.#addTemplate(processor, result); return; }
       case 'BertProcessing':
       case 'RobertaProcessing':
         this.#push(result.before, pairId(processor['cls']), '`cls`');
