@@ -54,7 +54,8 @@ class PostProcessorReader {
         return;
       }
       case 'TemplateProcessing':
-        { this.#addTemplate(processor, result); return; }
+        this.#addTemplate(processor, result);
+        return;
       case 'BertProcessing':
       case 'RobertaProcessing':
         this.#push(result.before, pairId(processor['cls']), '`cls`');
