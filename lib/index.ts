@@ -30,6 +30,16 @@ export { constant, cosine, linear, warmUp, type DecayOptions, type Schedule } fr
 export * from './lsp';
 export * from './grpo';
 
+// Runs on the disk
+export { fingerprintModel, type FileFingerprint, type StartingModel } from './run/fingerprint';
+export type { Checkpoint } from './run/checkpoints';
+export {
+  RunDirectory,
+  type CheckpointerOptions,
+  type ResumePoint,
+  type RunConfig,
+} from './run/run-directory';
+
 // Rewards
 export { FunctionReward, type FunctionRewardOptions, type ScoreFunction } from './rewards/function-reward';
 export { MajorityVote, type MajorityVoteOptions } from './rewards/majority-vote';
@@ -46,6 +56,23 @@ export {
   VerifiableInstructions,
   type VerifiableInstructionsOptions,
 } from './rewards/verifiable-instructions';
+export {
+  checkInstructions,
+  constraintFromIfeval,
+  describe,
+  drawConstraints,
+  formatConstraint,
+  INSTRUCTION_IDS,
+  parseConstraint,
+  satisfies,
+  type Constraint,
+  type ConstraintOf,
+  type ConstraintParameters,
+  type DrawConstraintsOptions,
+  type IfevalItem,
+  type InstructionId,
+  type InstructionVerdicts,
+} from './rewards/instructions';
 export { WorkerReward, type WorkerRewardOptions } from './rewards/worker-reward';
 
 // Kernels

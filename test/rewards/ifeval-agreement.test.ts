@@ -6,7 +6,7 @@
  */
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { constraintFromIfeval, satisfies, type Constraint } from '../../lib/rewards/instructions';
+import { checkInstructions, constraintFromIfeval, type Constraint } from '../../lib/rewards/instructions';
 
 const SHARED = join(__dirname, '../../../shared');
 const DATA = join(SHARED, 'data/ifeval/input_data.jsonl');
@@ -23,6 +23,7 @@ interface Verdict {
   key: number;
   response: string;
   strict: (boolean | null)[];
+  loose: (boolean | null)[];
 }
 
 function readLines<T>(path: string): T[] {
@@ -35,8 +36,9 @@ function readLines<T>(path: string): T[] {
 interface Judged {
   key: number;
   response: string;
-  constraint: Constraint;
+  mode: 'strict' | 'loose';
   verdict: boolean;
+  ours: boolean;
 }
 
 /** The reference replaces a "letter" that is none (the rows' # and !) by a random one: its verdict is chance. */
@@ -49,19 +51,25 @@ function isChance(constraint: Constraint): boolean {
  * no sentences; there, and only there, our check may say yes where the reference says no.
  */
 const NEEDS_DETECTOR = ['change_case:english_lowercase', 'change_case:english_capital'];
-const NOT_ENGLISH_TO_THE_DETECTOR = 1;
+const NOT_ENGLISH_TO_THE_DETECTOR = { strict: 1, loose: 2 };
 
 /** Verdicts by kind, for the kinds that this library checks and the reference judged. */
 function judged(): Map<string, Judged[]> {
   const rows = new Map(readLines<Row>(DATA).map((row) => [row.key, row]));
   const byKind = new Map<string, Judged[]>();
-  for (const { key, response, strict } of readLines<Verdict>(VERDICTS)) {
+  for (const { key, response, ...verdicts } of readLines<Verdict>(VERDICTS)) {
     const row = rows.get(key)!;
     row.instruction_id_list.forEach((id, index) => {
       const constraint = constraintFromIfeval(id, row.kwargs[index]!);
-      const verdict = strict[index];
-      if (!constraint || typeof verdict !== 'boolean' || isChance(constraint)) return;
-      byKind.set(id, [...(byKind.get(id) ?? []), { key, response, constraint, verdict }]);
+      if (!constraint || isChance(constraint)) return;
+      const ours = checkInstructions({ instruction_id_list: [id], kwargs: [row.kwargs[index]!] }, response);
+      for (const mode of ['strict', 'loose'] as const) {
+        const verdict = verdicts[mode][index];
+        if (typeof verdict !== 'boolean') continue;
+        const found = byKind.get(id) ?? [];
+        found.push({ key, response, mode, verdict, ours: ours[mode][0]! });
+        byKind.set(id, found);
+      }
     });
   }
   return byKind;
@@ -74,13 +82,15 @@ function judged(): Map<string, Judged[]> {
     expect(byKind.size).toBe(22);
   });
 
-  it.each([...byKind.keys()])('%s', (id) => {
+  const cases = [...byKind.keys()].flatMap((id) => [[id, 'strict'] as const, [id, 'loose'] as const]);
+
+  it.each(cases)('%s, %s', (id, mode) => {
     const wrong = byKind
       .get(id)!
-      .filter(({ constraint, response, verdict }) => satisfies(constraint, response) !== verdict)
+      .filter((judgement) => judgement.mode === mode && judgement.ours !== judgement.verdict)
       .map(({ key, response, verdict }) => ({ key, verdict, response: response.slice(0, 300) }));
     const excused = wrong.filter(({ verdict }) => NEEDS_DETECTOR.includes(id) && !verdict);
     expect(wrong.filter((found) => !excused.includes(found))).toEqual([]);
-    expect(excused.length).toBeLessThanOrEqual(NOT_ENGLISH_TO_THE_DETECTOR);
+    expect(excused.length).toBeLessThanOrEqual(NOT_ENGLISH_TO_THE_DETECTOR[mode]);
   });
 });

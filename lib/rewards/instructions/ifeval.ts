@@ -1,14 +1,20 @@
 /** From the rows of the IFEval file (`instruction_id_list`, `kwargs`) to constraints. */
+import { expectArray, expectInteger, expectOneOf, expectString } from '../../options';
 import type { Constraint, Relation } from './types';
 
-type Kwargs = Record<string, unknown>;
+type Kwargs = Readonly<Record<string, unknown>>;
 
-const number = (kwargs: Kwargs, key: string): number => Number(kwargs[key]);
-const text = (kwargs: Kwargs, key: string): string => String(kwargs[key]);
-const list = (kwargs: Kwargs, key: string): string[] => (kwargs[key] as string[]).map(String);
-const relation = (kwargs: Kwargs, key = 'relation'): Relation => kwargs[key] as Relation;
+const RELATIONS = ['at least', 'less than'] as const;
 
-const READERS: Record<string, (kwargs: Kwargs) => object> = {
+const number = (kwargs: Kwargs, key: string): number =>
+  expectInteger(`kwargs.${key}`, kwargs[key], { min: 0 });
+const text = (kwargs: Kwargs, key: string): string => expectString(`kwargs.${key}`, kwargs[key]);
+const list = (kwargs: Kwargs, key: string): string[] =>
+  expectArray(`kwargs.${key}`, kwargs[key]).map((item, i) => expectString(`kwargs.${key}[${i}]`, item));
+const relation = (kwargs: Kwargs, key = 'relation'): Relation =>
+  expectOneOf(`kwargs.${key}`, kwargs[key], RELATIONS);
+
+const READERS: Readonly<Record<string, (kwargs: Kwargs) => object>> = {
   'length_constraints:number_words': (k) => ({ relation: relation(k), count: number(k, 'num_words') }),
   'length_constraints:number_sentences': (k) => ({
     relation: relation(k),
@@ -57,6 +63,7 @@ const READERS: Record<string, (kwargs: Kwargs) => object> = {
  * @param kwargs the row's parameters for it, in the file's names
  * @returns null for kinds that this library does not check (`language:response_language`,
  *   `change_case:capital_word_frequency`) and for ids it does not know
+ * @throws LspError INVALID_ARGUMENT if a parameter is missing or of the wrong type
  */
 export function constraintFromIfeval(id: string, kwargs: Kwargs): Constraint | null {
   const read = Object.hasOwn(READERS, id) ? READERS[id] : undefined;

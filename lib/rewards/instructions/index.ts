@@ -1,5 +1,6 @@
 /** Verifiable instructions: see types.ts for what they are, kinds.ts for the table. */
 export { areCompatible, areFeasible, wordsWithin } from './compatibility';
+export { checkInstructions, type IfevalItem, type InstructionVerdicts } from './check';
 export { DEFAULT_VOCABULARY, drawConstraints, type DrawConstraintsOptions } from './draw';
 export { constraintFromIfeval } from './ifeval';
 export {
