@@ -1,7 +1,10 @@
 /** `lsp generate`: ask a model something. */
 import { Command } from 'commander';
 import { LspError } from '../errors';
+import { openModelSource } from '../model/formats';
+import { checkGenerateOptions } from '../model/generate-options';
 import { LanguageModel } from '../model/language-model';
+import { expectInteger } from '../options';
 import type { ChatMessage, Completion, GenerateOptions, Prompt } from '../model/types';
 import { Output, type Streams } from './output';
 import { stopOnSignals } from './signals';
@@ -50,6 +53,7 @@ export function generateCommand(streams: Streams): Command {
 }
 
 async function generate(flags: GenerateFlags, output: Output): Promise<void> {
+  const options = optionsOf(flags);
   const prompt = await promptOf(flags);
   const stopper = stopOnSignals();
   const { signal } = stopper;
@@ -58,25 +62,38 @@ async function generate(flags: GenerateFlags, output: Output): Promise<void> {
       signal,
       ...(flags.threads !== undefined && { threads: flags.threads }),
     });
-    const options: GenerateOptions = {
-      maxNewTokens: flags.maxNewTokens,
-      temperature: flags.temperature,
-      topK: flags.topK,
-      topP: flags.topP,
-      seed: flags.seed,
-      ...(flags.stop && { stop: flags.stop }),
-      signal,
-    };
     if (flags.samples === 1 && !output.json) {
-      for await (const piece of model.stream(prompt, options)) output.raw(printable(piece));
+      for await (const piece of model.stream(prompt, { ...options, signal })) output.raw(printable(piece));
       output.raw('\n');
       return;
     }
-    const [completions] = await model.generate([prompt], { ...options, samples: flags.samples });
+    const [completions] = await model.generate([prompt], { ...options, samples: flags.samples, signal });
     completions!.forEach((completion, sample) => writeCompletion(completion, sample, output));
   } finally {
     stopper.release();
   }
+}
+
+/**
+ * What to generate, checked in the words of flags before anything is loaded: of the model only its configuration is
+ * read.
+ */
+function optionsOf(flags: GenerateFlags): GenerateOptions {
+  const options: GenerateOptions = {
+    maxNewTokens: flags.maxNewTokens,
+    temperature: flags.temperature,
+    topK: flags.topK,
+    topP: flags.topP,
+    seed: flags.seed,
+    ...(flags.stop && { stop: flags.stop }),
+  };
+  const { config } = openModelSource(flags.model);
+  checkUsage(() => {
+    if (flags.threads !== undefined) expectInteger('threads', flags.threads, { min: 1, max: 256 });
+    // No prompt is there yet, so that only what no prompt could mend is refused.
+    return checkGenerateOptions({ ...options, samples: flags.samples }, [], config);
+  });
+  return options;
 }
 
 async function promptOf(flags: GenerateFlags): Promise<Prompt> {

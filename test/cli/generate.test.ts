@@ -45,6 +45,20 @@ describe('generate', () => {
     expect(refused.code).toBe(2);
   });
 
+  test.each([
+    ['--top-p', '1.5', /`--top-p`.*1\.5/],
+    ['--top-k', '-1', /`--top-k`/],
+    ['--top-k', '999999999', /`--top-k`/],
+    ['--temperature', '-1', /`--temperature`/],
+    ['--samples', '0', /`--samples`/],
+    ['--max-new-tokens', '999999', /`--max-new-tokens`/],
+    ['--seed', '0.5', /`--seed`/],
+    ['--threads', '0', /`--threads`/],
+  ])('%s %s is a usage error', async (flag, value, message) => {
+    const { code, stderr } = await lsp(['generate', '--model', model, '--prompt', 'x', flag, value]);
+    expect({ code, stderr }).toEqual({ code: 2, stderr: expect.stringMatching(message) as string });
+  });
+
   test('a model that is not there exits 1', async () => {
     const { code, stderr } = await lsp(['generate', '--model', join(root, 'nothing'), '--prompt', 'x']);
     expect(code).toBe(1);

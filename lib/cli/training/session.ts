@@ -8,7 +8,7 @@
 import { basename } from 'node:path';
 import type { GrpoTrainer } from '../../grpo';
 import type { Learner } from '../../learn/learner';
-import { LspError } from '../../errors';
+import { LspError, type LspErrorCode } from '../../errors';
 import { SelfReward, type LspTrainer, type StepResult, type TrainerState } from '../../lsp';
 import { LanguageModel } from '../../model/language-model';
 import { openModelSource } from '../../model/formats';
@@ -47,11 +47,12 @@ export async function trainRun(request: TrainRequest, output: Output): Promise<v
   const session = new Session(output, stopper.signal);
   try {
     await session.run(request);
+    await session.close();
   } catch (error) {
+    await session.close().catch(() => undefined); // what went wrong first is what to tell
     // Whatever noticed the abort first, the reason is the signal.
     throw stopper.signal.aborted && !(error instanceof LspError) ? stopper.signal.reason : error;
   } finally {
-    await session.close();
     stopper.release();
   }
 }
@@ -110,9 +111,10 @@ class Session {
     this.#output.line(this.#output.dim(`Took ${formatDuration((performance.now() - started) / 1000)}.`));
   }
 
+  /** Gives everything back, whatever of it fails. Idempotent. @throws the first failure */
   async close(): Promise<void> {
     this.#output.endProgress();
-    for (const give of this.#cleanup.splice(0).reverse()) await give();
+    await runAll(this.#cleanup.splice(0).reverse());
   }
 
   async #planNew({ model, out, given }: TrainRequest): Promise<Plan> {
@@ -247,16 +249,18 @@ class Session {
   }
 
   /**
-   * After a signal or a failing reward the steps that are done are good: they are kept. After a divergence the last
-   * checkpoint is the better one, and after an I/O error there is nowhere to write.
+   * After a signal or a failure the steps that are done are good: they are kept. After a divergence the last
+   * checkpoint is the better one, and after an I/O error or without memory there is no way to write.
    */
   async #saveWhatIsDone(error: unknown, { options }: Plan, parts: Parts): Promise<void> {
     const state = parts.trainer.state();
-    const worthIt = this.#signal.aborted || (error instanceof LspError && error.code === 'REWARD_FAILED');
-    const recorded = state.nextStep === this.#recorded;
+    const worthIt = this.#signal.aborted || keepsSteps(error);
+    // A failure between the updates of one step leaves weights that belong to no step.
+    const whole = parts.learner.stepCount === state.updates && state.nextStep === this.#recorded;
     this.#output.endProgress();
-    if (worthIt && recorded && this.#lastCheckpoint !== state.nextStep)
-      await this.#save(state, options, parts);
+    if (worthIt && whole && this.#lastCheckpoint !== state.nextStep && state.nextStep > 0) {
+      await this.#saveAfter(error, state, options, parts);
+    }
     const command = `npx lsp train --resume ${parts.run.path}`;
     const [stepsDone, checkpoint] = [state.nextStep, this.#lastCheckpoint];
     this.#output.value({ event: 'stopped', stepsDone, steps: options.steps, checkpoint, resume: command });
@@ -264,4 +268,39 @@ class Session {
     this.#output.line(`Stopped after step ${stepsDone} of ${options.steps}. To go on${from}: ${command}`);
     if (this.#signal.aborted) throw this.#signal.reason;
   }
+
+  /** Saves; after a failure that is to be told, a second one is a note beside it. */
+  async #saveAfter(error: unknown, state: TrainerState, options: TrainOptions, parts: Parts): Promise<void> {
+    try {
+      await this.#save(state, options, parts);
+    } catch (failure) {
+      if (this.#signal.aborted && error === this.#signal.reason) throw failure;
+      this.#output.note(`No checkpoint could be written: ${String(failure)}`);
+    }
+  }
+}
+
+/** Failures after which weights, moments and memory are not to be trusted with a checkpoint. */
+const SPOILING: ReadonlySet<LspErrorCode> = new Set<LspErrorCode>([
+  'TRAINING_DIVERGED',
+  'IO_ERROR',
+  'OUT_OF_MEMORY',
+]);
+
+/** Whether the steps before this failure are worth a checkpoint. */
+export function keepsSteps(error: unknown): boolean {
+  return !(error instanceof LspError && SPOILING.has(error.code));
+}
+
+/** Runs all of them in order, whatever fails. @throws the first failure */
+export async function runAll(actions: readonly (() => PromiseLike<void>)[]): Promise<void> {
+  const failures: unknown[] = [];
+  for (const action of actions) {
+    try {
+      await action();
+    } catch (error) {
+      failures.push(error);
+    }
+  }
+  if (failures.length > 0) throw failures[0];
 }
