@@ -207,7 +207,8 @@ export function resolveTrainOptions(given: Readonly<Record<string, unknown>>): T
   const preset = given.preset ?? 'recommended';
   const withDefaults = {
     ...DEFAULTS,
-    selfReward: given.queriesFile === undefined ? (SELF_REWARD[String(preset)] ?? 0) : 0,
+    selfReward:
+      given.queriesFile === undefined && typeof preset === 'string' ? (SELF_REWARD[preset] ?? 0) : 0,
     threads: availableParallelism(),
     ...(given.queriesFile === undefined && { preset }),
     ...Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)),
