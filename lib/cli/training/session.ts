@@ -258,7 +258,7 @@ class Session {
     // A failure between the updates of one step leaves weights that belong to no step.
     const whole = parts.learner.stepCount === state.updates && state.nextStep === this.#recorded;
     this.#output.endProgress();
-    if (worthIt && whole && this.#lastCheckpoint !== state.nextStep && state.nextStep > 0) {
+    if (worthIt && whole && this.#lastCheckpoint !== state.nextStep) {
       await this.#saveAfter(error, state, options, parts);
     }
     const command = `npx lsp train --resume ${parts.run.path}`;
