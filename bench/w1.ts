@@ -19,7 +19,9 @@ const NEW_TOKENS = 128;
 function randomPrompts(): Int32Array[] {
   let state = 1;
   const next = () => (state = (state * 48271) % 2147483647);
-  return Array.from({ length: QUERIES }, () => Int32Array.from({ length: PROMPT_TOKENS }, () => 10 + (next() % 40000)));
+  return Array.from({ length: QUERIES }, () =>
+    Int32Array.from({ length: PROMPT_TOKENS }, () => 10 + (next() % 40000)),
+  );
 }
 
 function peakMemoryGb(): number {
@@ -43,10 +45,15 @@ async function main(): Promise<void> {
       seed: step,
     });
     const rolledOut = performance.now();
-    const sequences = completions.flatMap((group, i) => group.map((c) => Int32Array.of(...prompts[i]!, ...c.tokens)));
+    const sequences = completions.flatMap((group, i) =>
+      group.map((c) => Int32Array.of(...prompts[i]!, ...c.tokens)),
+    );
     const referenceLogprobs = await reference.logprobs(sequences);
     const referenced = performance.now();
-    const groups = completions.map((group, i) => ({ prompt: prompts[i]!, completions: group.map((c) => c.tokens) }));
+    const groups = completions.map((group, i) => ({
+      prompt: prompts[i]!,
+      completions: group.map((c) => c.tokens),
+    }));
     const gradients = completions.map((group, i) =>
       group.map((c, j) => {
         const advantage = ((i * ANSWERS + j) % 7) - 3;

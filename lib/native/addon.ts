@@ -177,7 +177,11 @@ export interface NativeLearner {
     handle: NativeHandle,
   ): Promise<Float32Array[]>;
   /** Completion log-probabilities only, as accumulate would see them. */
-  logprobs(sequences: NativeTrainSequence[], temperature: number, handle: NativeHandle): Promise<Float32Array[]>;
+  logprobs(
+    sequences: NativeTrainSequence[],
+    temperature: number,
+    handle: NativeHandle,
+  ): Promise<Float32Array[]>;
   /** Accumulated gradient in Hugging Face layout; tied embeddings: sum of the head's and the input's. */
   gradient(name: string): Promise<Float32Array>;
   /** Clips, updates, zeroes the gradient. Rejects with 'TRAINING_DIVERGED' (weights untouched) if not finite. */

@@ -10,7 +10,10 @@ const { outputText } = transpileModule(readFileSync(file, 'utf8'), {
 });
 
 function runWith(script: string) {
-  return spawnSync(process.execPath, ['-e', `${outputText}\n${script}`], { encoding: 'utf8', timeout: 60_000 });
+  return spawnSync(process.execPath, ['-e', `${outputText}\n${script}`], {
+    encoding: 'utf8',
+    timeout: 60_000,
+  });
 }
 
 // Hours of work on a thread of Node's pool, which nothing can interrupt.
