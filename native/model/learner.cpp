@@ -11,6 +11,11 @@ namespace lsp {
 
 namespace {
 
+// Rows of the head's forward pass and columns of its backward pass between two polls: about the work of a
+// layer.
+constexpr int64_t kHeadRows = 256;
+constexpr int64_t kHeadColumns = 8 * kVocabChunk;
+
 // A step's bias corrections: 1 - beta^step by repeated multiplication, the same bits on every machine.
 double power(double base, int64_t exponent) {
   double result = 1.0;
@@ -139,10 +144,14 @@ std::vector<float> Learner::forward_scores(const Packed& packed, const TokenBatc
   }
   std::vector<float> scores(packed.rows.size());
   lse.resize(packed.rows.size());
-  model_.kernels().logprob->forward(
-      model_.exec(), {scores.data(), lse.data(), nullptr, nullptr, w.hidden.data(),
-                      model_.weight(model_.parameters().head()), packed.targets.data(), packed.scored(),
-                      c.hidden, c.vocab, 1.0f / temperature});
+  for (int64_t first = 0; first < packed.scored(); first += kHeadRows) {
+    operation.poll();
+    model_.kernels().logprob->forward(
+        model_.exec(),
+        {scores.data() + first, lse.data() + first, nullptr, nullptr, w.hidden.data() + first * c.hidden,
+         model_.weight(model_.parameters().head()), packed.targets.data() + first,
+         std::min(kHeadRows, packed.scored() - first), c.hidden, c.vocab, 1.0f / temperature});
+  }
   return scores;
 }
 
@@ -151,12 +160,15 @@ void Learner::backward_scores(const Packed& packed, const TokenBatch& batch,
                               float temperature, const Operation& operation, Workspace& w) {
   const ModelConfig& c = model_.config();
   const int head = model_.parameters().head();
-  operation.poll();
-  gradients_.mark_touched();
-  model_.kernels().logprob->backward(
-      model_.exec(),
-      {w.dhidden_rows.data(), gradients_.of(head), upstream.data(), lse.data(), w.hidden.data(),
-       model_.weight(head), packed.targets.data(), packed.scored(), c.hidden, c.vocab, 1.0f / temperature});
+  for (int64_t first = 0; first < c.vocab; first += kHeadColumns) {
+    operation.poll();
+    gradients_.mark_touched();
+    model_.kernels().logprob->backward(
+        model_.exec(),
+        {w.dhidden_rows.data(), gradients_.of(head), upstream.data(), lse.data(), w.hidden.data(),
+         model_.weight(head), packed.targets.data(), packed.scored(), c.hidden, c.vocab, 1.0f / temperature,
+         first, std::min(first + kHeadColumns, c.vocab)});
+  }
   w.dhidden.fill_zero();
   for (int64_t i = 0; i < packed.scored(); ++i) {
     std::memcpy(w.dhidden.data() + packed.rows[static_cast<size_t>(i)] * c.hidden,

@@ -39,7 +39,7 @@ void bench(Bencher& bencher) {
     bencher.run("backward " + sizes({{"T", t}, {"C", c}, {"V", v}}), 3 * flops, 4 * bytes, [&] {
       bencher.kernels.logprob->backward(
           bencher.exec, {dhidden.data(), dweight.data(), dlogprob.data(), lse.data(), hidden.data(),
-                         weight.data(), targets.data(), t, c, v, 1.0f});
+                         weight.data(), targets.data(), t, c, v, 1.0f, 0, v});
     });
   }
 }

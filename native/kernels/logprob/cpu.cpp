@@ -152,8 +152,8 @@ static void logprob_backward(Exec& exec, const LogprobBackward& b) {
   float* dz = exec.shared(2, b.t * kBackwardColumns);
   float* transposed = exec.shared(3, ceil_div(b.c, kPanelColumns) * kBackwardColumns * kPanelColumns);
   float* panels = exec.shared(4, b.t * kBackwardColumns);
-  for (int64_t begin = 0; begin < b.v; begin += kBackwardColumns) {
-    const int64_t count = min_of(kBackwardColumns, b.v - begin);
+  for (int64_t begin = b.first; begin < b.last; begin += kBackwardColumns) {
+    const int64_t count = min_of(kBackwardColumns, b.last - begin);
     const float* weight = b.weight + begin * b.c;
     make_logit_gradients(exec, b, begin, count, dz);
     transpose_panels(exec, weight, count, b.c, transposed);

@@ -33,7 +33,10 @@ struct LogprobForward {
 };
 
 // Given dlogprob[t] = dLoss/dlogprob[t]: dz[t][v] = dlogprob[t] (1[v = target] - exp(z - lse)), and from it
-// dhidden (overwritten) and dweight (adds: the chain over rows goes on from the gradient buffer).
+// dhidden (overwritten) and dweight (adds: the chain over rows goes on from the gradient buffer). One call
+// for all columns of the vocabulary, or one after another for ranges in ascending order, so that the caller
+// may stop between them: the one that begins at 0 overwrites dhidden, the others go on with it. Same bits
+// either way.
 struct LogprobBackward {
   float* dhidden;          // (T, C)
   float* dweight;          // panels (ceil(V/32), C, 32)
@@ -44,6 +47,7 @@ struct LogprobBackward {
   const int32_t* targets;  // (T)
   int64_t t, c, v;
   float inverse_temperature;
+  int64_t first, last;  // columns [first, last), cut at multiples of kVocabChunk
 };
 
 struct LogprobKernels {
