@@ -53,8 +53,8 @@ export function generateCommand(streams: Streams): Command {
 }
 
 async function generate(flags: GenerateFlags, output: Output): Promise<void> {
-  const options = optionsOf(flags);
   const prompt = await promptOf(flags);
+  const options = optionsOf(flags);
   const stopper = stopOnSignals();
   const { signal } = stopper;
   try {
