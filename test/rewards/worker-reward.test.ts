@@ -2,6 +2,7 @@
  * A reward module in its worker. The time limits of hanging samples are short, since they are waited for in full;
  * all others are long, so that a loaded machine cannot turn a slow start into a failure.
  */
+import { spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -304,6 +305,29 @@ describe('abort and dispose', () => {
     await refused;
     await reward.dispose();
     await expect(reward.score(answers('a'))).rejects.toMatchObject({ code: 'DISPOSED' });
+  });
+});
+
+describe('an idle worker', () => {
+  it('lets the process end, and prints to standard error', () => {
+    const script = join(directory, 'main.cjs');
+    const library = join(__dirname, '../../lib/rewards/worker-reward.ts');
+    const module = moduleOf('module.exports = () => { console.log("printed by the reward"); return 0.5; };');
+    writeFileSync(
+      script,
+      `const { WorkerReward } = require(${JSON.stringify(library)});
+      const reward = new WorkerReward({ module: ${JSON.stringify(module)}, timeoutMs: ${GENEROUS_MS} });
+      reward.score([{ answer: 'a' }]).then((scores) => console.log(JSON.stringify(scores)));`,
+    );
+    const register = require.resolve('ts-node/register/transpile-only');
+    // Without an end by itself the time limit would end it, with status null.
+    const { status, stdout, stderr } = spawnSync(process.execPath, ['--require', register, script], {
+      cwd: join(__dirname, '../..'),
+      encoding: 'utf8',
+      timeout: GENEROUS_MS,
+    });
+    expect({ status, stdout }).toEqual({ status: 0, stdout: '[0.5]\n' });
+    expect(stderr).toContain('printed by the reward');
   });
 });
 
