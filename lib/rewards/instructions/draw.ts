@@ -4,7 +4,14 @@
  * Difficulty spreads by itself: kinds are drawn alike, from "no commas" (often satisfied by accident) to a start
  * phrase (rarely), and parameters uniformly over their range.
  */
-import { expectArray, expectFunction, expectInteger, expectOneOf, checkOptions } from '../../options';
+import {
+  checkOptions,
+  expectArray,
+  expectFunction,
+  expectInteger,
+  expectOneOf,
+  invalid,
+} from '../../options';
 import { areFeasible, wordsWithin } from './compatibility';
 import { INSTRUCTION_IDS, INSTRUCTION_KINDS } from './kinds';
 import { drawOne } from './reading';
@@ -14,10 +21,8 @@ import type { Constraint, InstructionId, Random } from './types';
 export const DEFAULT_VOCABULARY: readonly string[] = (
   'river garden window music bread winter mountain letter market bridge teacher kitchen island ocean summer ' +
   'forest paper engine silver morning village doctor friend story color light water journey animal bicycle ' +
-  'history science weather travel family color dinner planet castle season'
-)
-  .split(' ')
-  .filter((word, index, all) => all.indexOf(word) === index);
+  'history science weather travel family dinner planet castle season'
+).split(' ');
 
 export interface DrawConstraintsOptions {
   /** Constraints in the set, 1..5. */
@@ -30,7 +35,7 @@ export interface DrawConstraintsOptions {
   vocabulary?: readonly string[];
 }
 
-/** Attempts per constraint of the set before the set is started afresh. */
+/** Attempts per constraint of the set before a smaller set is returned. */
 const ATTEMPTS = 40;
 
 /**
@@ -59,7 +64,8 @@ export function drawConstraints(random: Random, options: DrawConstraintsOptions)
     if (areFeasible([...drawn, constraint], maxNewTokens)) drawn.push(constraint);
   }
   if (drawn.length === 0) {
-    expectInteger('maxNewTokens', maxNewTokens, { min: maxNewTokens + 1 });
+    const remedy = 'Raise `maxNewTokens` or allow more kinds.';
+    throw invalid('kinds', `kinds of which one can be drawn within ${maxNewTokens} tokens`, kinds, remedy);
   }
   return drawn;
 }
