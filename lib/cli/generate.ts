@@ -6,7 +6,7 @@ import { checkGenerateOptions } from '../model/generate-options';
 import { LanguageModel } from '../model/language-model';
 import { expectInteger } from '../options';
 import type { ChatMessage, Completion, GenerateOptions, Prompt } from '../model/types';
-import { Output, type Streams } from './output';
+import { Output, printable, type Streams } from './output';
 import { stopOnSignals } from './signals';
 import { checkUsage, numberFlag, UsageError } from './usage';
 
@@ -134,9 +134,4 @@ function writeCompletion(completion: Completion, sample: number, output: Output)
   if (sample > 0) output.line();
   output.line(output.dim(`[${sample + 1}] ${tokens.length} tokens, ${finishReason}`));
   output.line(printable(text));
-}
-
-/** Without control characters other than line breaks and tabs: a model may write escape sequences. */
-function printable(text: string): string {
-  return text.replace(/[^\P{Cc}\n\t]/gu, '');
 }

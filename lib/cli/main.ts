@@ -6,9 +6,9 @@ import { runProgram } from './program';
 const GRACE_MS = 2000;
 
 // Whoever reads our output may leave early (`lsp generate … | head`): no reason for a stack trace, and none to end a
-// training, whose results are on the disk.
+// training, whose results are on the disk. A terminal that was closed answers EIO.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-  if (error.code !== 'EPIPE') throw error;
+  if (error.code !== 'EPIPE' && error.code !== 'EIO') throw error;
   if (process.argv[2] !== 'train') process.exit(0);
 });
 process.stderr.on('error', () => undefined);

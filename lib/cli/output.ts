@@ -96,6 +96,11 @@ export class Output {
   }
 }
 
+/** Without control characters other than line breaks and tabs: a model may write escape sequences. */
+export function printable(text: string): string {
+  return text.replace(/[^\P{Cc}\n\t]/gu, '');
+}
+
 /**
  * A model's text on one line of a terminal: control characters (a model may write escape sequences) and line breaks
  * become spaces, and what is too long is cut.
@@ -113,4 +118,9 @@ export function formatDuration(seconds: number): string {
   const minutes = Math.round(seconds / 60);
   if (minutes < 60) return `${minutes} min`;
   return `${Math.floor(minutes / 60)} h ${String(minutes % 60).padStart(2, '0')} min`;
+}
+
+/** A share as people read it: `47.3 %`. */
+export function percent(share: number, digits = 1): string {
+  return `${(100 * share).toFixed(digits)} %`;
 }

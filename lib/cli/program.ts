@@ -1,11 +1,14 @@
 /** The `lsp` command: its subcommands, and how errors become messages and exit codes. */
 import { Command, CommanderError } from 'commander';
 import { LspError } from '../errors';
+import { chatCommand } from './chat';
+import { doctorCommand } from './doctor';
 import { generateCommand } from './generate';
 import { infoCommand } from './info';
 import { Output, type Streams } from './output';
+import { reportCommand } from './report';
 import { trainCommand } from './train';
-import { fromCommander, Interrupted, UsageError } from './usage';
+import { Exit, fromCommander, UsageError } from './usage';
 import { packageVersion } from './versions';
 
 /**
@@ -20,7 +23,14 @@ export async function runProgram(argv: readonly string[], streams: Streams = pro
     .version(packageVersion(), '--version', 'print the version')
     .helpOption('--help', 'print this help')
     .helpCommand(false);
-  for (const command of [trainCommand(streams), generateCommand(streams), infoCommand(streams)]) {
+  for (const command of [
+    trainCommand(streams),
+    chatCommand(streams),
+    generateCommand(streams),
+    infoCommand(streams),
+    doctorCommand(streams),
+    reportCommand(streams),
+  ]) {
     program.addCommand(command.helpOption('--help', 'print this help'));
   }
   for (const command of [program, ...program.commands]) {
@@ -45,7 +55,7 @@ export async function runProgram(argv: readonly string[], streams: Streams = pro
 }
 
 function report(error: unknown, output: Output, program: Command, argv: readonly string[]): number {
-  if (error instanceof Interrupted) return error.exitCode;
+  if (error instanceof Exit) return error.exitCode;
   if (error instanceof CommanderError) {
     if (error.exitCode === 0) return 0;
     const command = program.commands.find((one) => one.name() === argv[0]) ?? program;

@@ -18,15 +18,18 @@ export class UsageError extends Error {
   }
 }
 
-/** A run was stopped by a signal; the exit code says which. */
-export class Interrupted extends Error {
+/** The command ends with this code; what there is to say has been said. */
+export class Exit extends Error {
   readonly exitCode: number;
 
   constructor(exitCode: number) {
-    super('interrupted');
+    super(`exit code ${exitCode}`);
     this.exitCode = exitCode;
   }
 }
+
+/** A run was stopped by a signal; the exit code says which. */
+export class Interrupted extends Exit {}
 
 /** Runs a check of options; what it throws is a usage error, in the words of flags. */
 export function checkUsage<T>(check: () => T): T {

@@ -136,12 +136,13 @@ function finish(
 /**
  * Text of one completion in pieces, as it is sampled. Leaving the loop cancels the sampling.
  * @param options for one prompt and one sample
+ * @returns (not yields) the completion, once all pieces are given
  */
 export async function* streamText(
   context: GenerationContext,
   prompt: Int32Array,
   options: CheckedGenerateOptions,
-): AsyncGenerator<string, void, undefined> {
+): AsyncGenerator<string, Completion, undefined> {
   const cancel = new AbortController();
   const signal = options.signal ? AbortSignal.any([options.signal, cancel.signal]) : cancel.signal;
   const watcher = new StopWatcher(options.stop, context.tokenizer.streamDecoder());
@@ -152,10 +153,11 @@ export async function* streamText(
     watcher.push(token);
     wake();
   }).then(
-    () => {
+    ([samples]) => {
       watcher.end();
       progress.ended = true;
       wake();
+      return samples![0]!;
     },
     (error: unknown) => {
       progress.ended = true;
@@ -175,8 +177,9 @@ export async function* streamText(
         await new Promise<void>((resolve) => (wake = resolve));
       }
     }
-    await running;
+    const completion = await running;
     if (watcher.text.length > given) yield watcher.text.slice(given);
+    return completion;
   } finally {
     cancel.abort();
     await running.catch(() => undefined);

@@ -268,6 +268,14 @@ describe('streaming', () => {
     expect((await collect(model.stream(prompt, { ...options, stop }))).join('')).toBe(stopped.text);
   });
 
+  test('step by step it ends with the completion', async () => {
+    const whole = await one(model.generate([prompt], options));
+    const stream = model.stream(prompt, options);
+    let step = await stream.next();
+    while (!step.done) step = await stream.next();
+    expect(step.value).toEqual(whole);
+  });
+
   test('leaving the loop cancels, and the model goes on', async () => {
     await using slow = await LanguageModel.load(writeTinyModel(join(root, 'slow'), SLOW_MODEL));
     let pieces = 0;
