@@ -39,6 +39,7 @@ export {
   type ResumePoint,
   type RunConfig,
 } from './run/run-directory';
+export { writeReport, type WriteReportOptions } from './report';
 
 // Rewards
 export { FunctionReward, type FunctionRewardOptions, type ScoreFunction } from './rewards/function-reward';

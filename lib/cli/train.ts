@@ -2,15 +2,19 @@
 import { Command, Option } from 'commander';
 import { LspError } from '../errors';
 import { choicesOf, defaultOf, metaOf, TRAIN_OPTION_NAMES, type TrainOptionName } from '../run/train-options';
+import { BUNDLED_MODEL } from '../model/formats';
+import { withConfigFile } from './config-flag';
 import { Output, type Streams } from './output';
 import { trainRun } from './training/session';
 import { bytesFlag, flagOf, numberFlag, UsageError } from './usage';
 
 const EXAMPLES = `
 Examples:
+  $ lsp train
   $ lsp train --model SmolLM2-135M-Instruct.Q4_1.gguf --steps 20 --out runs/first
   $ lsp train --resume runs/first --steps 40
   $ lsp train --model model/ --steps 200 --queries-file prompts.jsonl --reward ./reward.js --out runs/data
+  $ lsp train --config train.yaml --out runs/second
 
 A run keeps near the model it started from. The first Ctrl-C leaves the step under way and writes a checkpoint, the
 second leaves at once; --resume goes on as if nothing had happened.`;
@@ -18,16 +22,21 @@ second leaves at once; --resume goes on as if nothing had happened.`;
 export function trainCommand(streams: Streams): Command {
   const command = new Command('train')
     .description('Improve a model by playing against itself; needs no data.')
-    .option('--model <path>', 'a .gguf file or a Hugging Face directory')
-    .option('--out <dir>', 'run directory to make')
+    .option(
+      '--model <path>',
+      'a .gguf file, a Hugging Face directory, or tiny, the bundled model (default: tiny)',
+    )
+    .option('--out <dir>', 'run directory to make (default: runs/ and the name of the model)')
     .option('--resume <dir>', 'run directory to go on with')
+    .option('--config <file>', 'YAML or JSON file of these options, in camelCase; flags win over it')
     .option('--json', 'machine-readable output: one event a line')
     .addHelpText('after', EXAMPLES);
   for (const name of TRAIN_OPTION_NAMES) command.addOption(optionOf(name));
   return command.action(async (flags: Record<string, unknown>) => {
-    const { model, out, resume, json, ...given } = flags;
+    const { model, out, resume, json, ...given } = withConfigFile(flags);
     const output = new Output({ json: json === true, streams });
-    await trainRun({ ...startOf({ model, out, resume }), given }, output);
+    const start = startOf({ model, out, resume });
+    await trainRun({ ...start, given: withTask(start, given) }, output);
   });
 }
 
@@ -47,31 +56,26 @@ function optionOf(name: TrainOptionName): Option {
 
 const VALUE_NAMES = { integer: 'n', number: 'x', text: 'path', bytes: 'size', choice: '' } as const;
 
-type Start = { model: string; out: string } | { resume: string };
+type Start = { model: string; out?: string } | { resume: string };
 
-/** Either a new run (a model and a directory) or one to go on with. */
+/** Either a new run, of the bundled model if no other is named, or one to go on with. */
 function startOf(flags: Record<'model' | 'out' | 'resume', unknown>): Start {
   const { model, out, resume } = flags as Partial<Record<'model' | 'out' | 'resume', string>>;
-  const refuse = (message: string, remedy: string) =>
-    new UsageError(new LspError('INVALID_ARGUMENT', message, { remedy }));
-  if (resume !== undefined) {
-    if (model === undefined && out === undefined) return { resume };
-    throw refuse(
-      'Expected neither `--model` nor `--out` beside `--resume` but received both.'.replace(
-        'both',
-        model === undefined ? '`--out`' : '`--model`',
-      ),
-      'A resumed run knows where it came from and where it lies.',
-    );
-  }
-  if (model === undefined) {
-    throw refuse(
-      'Expected a path for `--model` but received nothing.',
-      'Give a .gguf file or a Hugging Face directory.',
-    );
-  }
-  if (out === undefined) {
-    throw refuse('Expected a directory for `--out` but received nothing.', 'For example --out runs/first.');
-  }
-  return { model, out };
+  if (resume === undefined) return { model: model ?? BUNDLED_MODEL, out };
+  if (model === undefined && out === undefined) return { resume };
+  throw new UsageError(
+    new LspError(
+      'INVALID_ARGUMENT',
+      `Expected neither \`--model\` nor \`--out\` beside \`--resume\` but received ` +
+        `\`${model === undefined ? '--out' : '--model'}\`.`,
+      { remedy: 'A resumed run knows where it came from and where it lies.' },
+    ),
+  );
+}
+
+/** The bundled model plays in the world that it was made for, unless something else is asked for. */
+function withTask(start: Start, given: Record<string, unknown>): Record<string, unknown> {
+  const isBundled = 'model' in start && start.model === BUNDLED_MODEL;
+  const isOpen = given.task === undefined && given.queriesFile === undefined;
+  return isBundled && isOpen ? { ...given, task: 'world' } : given;
 }

@@ -131,6 +131,7 @@ export class GrpoTrainer extends Trainer {
         queries: scored.length,
         rejections: {},
         duplicateShare: null,
+        difficulty: null,
         zeroSignalGroups: signals.zeroSignal,
         tokens: completions.reduce((sum, { tokens }) => sum + tokens.length, 0),
       }),

@@ -40,6 +40,8 @@ export interface UpdateOptions {
   temperature: number;
   /** Needed if `loss.needsReference`. */
   reference: PolicyModel | null;
+  /** Compute log-probabilities of the reference, for the statistics, even if the loss needs none. */
+  measureKl: boolean;
   signal?: AbortSignal;
 }
 
@@ -105,8 +107,9 @@ export async function prepareUpdate(
       remedy: 'A KL term needs the frozen reference.',
     });
   }
+  const measured = loss.needsReference || options.measureKl;
   const reached =
-    loss.needsReference && reference !== null ? await completionLogprobs(reference, sequences, call) : null;
+    measured && reference !== null ? await completionLogprobs(reference, sequences, call) : null;
 
   const groups: PreparedGroup[] = [];
   const statistics: Record<string, RoleStatistics> = {};

@@ -2,12 +2,18 @@
 export { allSame, centred, meanOf, standardised, varianceOf, type GroupAdvantages } from './advantages';
 export { Challenger, type ChallengerOptions, type WriteOptions, type WrittenQuery } from './challenger';
 export * from './gates';
-export type { CorruptionKind, JudgePair, JudgeReport } from './judge-preflight';
+export type { Corruption, CorruptionKind, JudgePair, JudgeReport } from './judge-preflight';
 export { LspTrainer, type DuplicateOptions, type LspTrainerOptions } from './lsp-trainer';
 export * from './objectives';
 export { preset, PRESET_NAMES, type Preset, type PresetName } from './presets';
 export type { TaskExample } from './prompts';
-export { SelfReward, type Judgement, type JudgeOptions, type SelfRewardOptions } from './self-reward';
+export {
+  SelfReward,
+  type Judgement,
+  type JudgeOptions,
+  type JudgePreflightOptions,
+  type SelfRewardOptions,
+} from './self-reward';
 export { Solver, type AnsweredPrompt, type AnswerOptions, type SolverOptions } from './solver';
 export { instructionFollowing, type InstructionFollowingOptions } from './tasks/instruction-following';
 export { Trainer, type TrainingOptions } from './trainer';

@@ -15,7 +15,7 @@ export interface JudgeReport {
   /** Area under the ROC curve of good against corrupted answers, ties count half. */
   auc: number;
   /** Share of answers that score above their own corruption, per kind of corruption, ties count half. */
-  pairwise: Record<CorruptionKind, number>;
+  pairwise: Record<string, number>;
   /** Mean probability on the score tokens; null for a sampling judge. */
   mass: number | null;
   /** Pearson correlation of score and number of words over the good answers; 0 if either is constant. */
@@ -96,8 +96,11 @@ export const PREFLIGHT_PAIRS: readonly JudgePair[] = [
   },
 ];
 
+/** Makes an answer worse; `other` is another pair of those that are judged. */
+export type Corruption<P extends JudgePair = JudgePair> = (pair: P, other: P) => string;
+
 /** Four ways to make an answer worse that leave its words or its length alone, so that neither can give it away. */
-const CORRUPTIONS: Record<CorruptionKind, (pair: JudgePair, other: JudgePair) => string> = {
+const CORRUPTIONS: Record<CorruptionKind, Corruption> = {
   // Every third word, then every third from the second on, and so on: a fixed shuffle.
   shuffled: ({ answer }) => {
     const words = answer.split(' ');
@@ -114,16 +117,20 @@ const CORRUPTIONS: Record<CorruptionKind, (pair: JudgePair, other: JudgePair) =>
   },
 };
 
-/** Scores each answer and its corruptions, and says how well the judge tells them apart. */
-export async function measureJudge(
-  pairs: readonly JudgePair[],
+/**
+ * Scores each answer and its corruptions, and says how well the judge tells them apart.
+ * @param corruptions by name; default: the four above
+ */
+export async function measureJudge<P extends JudgePair>(
+  pairs: readonly P[],
   judge: (pairs: readonly JudgePair[]) => Promise<Judgement[]>,
+  corruptions: Readonly<Record<string, Corruption<P>>> = CORRUPTIONS,
 ): Promise<JudgeReport> {
-  const kinds = Object.keys(CORRUPTIONS) as CorruptionKind[];
+  const kinds = Object.keys(corruptions);
   const corrupted = kinds.flatMap((kind) =>
     pairs.map((pair, i) => ({
       query: pair.query,
-      answer: CORRUPTIONS[kind](pair, pairs[(i + 1) % pairs.length]!),
+      answer: corruptions[kind]!(pair, pairs[(i + 1) % pairs.length]!),
     })),
   );
   const judgements = await judge([...pairs, ...corrupted]);
@@ -135,7 +142,7 @@ export async function measureJudge(
     auc: areaUnderCurve(present(good), present(bad)),
     pairwise: Object.fromEntries(
       kinds.map((kind, k) => [kind, pairwise(good, bad.slice(k * pairs.length, (k + 1) * pairs.length))]),
-    ) as Record<CorruptionKind, number>,
+    ),
     mass: masses.length === 0 ? null : mean(masses),
     lengthCorrelation: correlation(
       good,

@@ -19,6 +19,7 @@ import { recommended } from './objectives';
 import {
   checkOutcome,
   countCauses,
+  difficultyOf,
   groupByPrompt,
   paidAnswers,
   reports,
@@ -258,6 +259,7 @@ export class LspTrainer extends Trainer {
           (query) =>
             query.seenBefore > 0 || scored.queries.some((q) => q !== query && q.cluster === query.cluster),
         ),
+        difficulty: difficultyOf(this.challenger.task, answered),
         zeroSignalGroups: signals.zeroSignal,
         tokens,
       }),

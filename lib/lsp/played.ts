@@ -5,7 +5,7 @@ import type { Sample } from '../rewards/reward';
 import { meanOf } from './advantages';
 import type { WrittenQuery } from './challenger';
 import type { AnsweredPrompt } from './solver';
-import type { Objective, Query, QueryReport, ScoredStep } from './types';
+import type { Difficulty, Objective, Query, QueryReport, ScoredStep, Task } from './types';
 
 /** A query that is answered, with its answers and scores. */
 export interface AnsweredQuery extends AnsweredPrompt {
@@ -64,6 +64,13 @@ export function countCauses(written: readonly WrittenQuery[]): Record<string, nu
   const counts: Record<string, number> = {};
   for (const { rejected } of written) if (rejected !== null) counts[rejected] = (counts[rejected] ?? 0) + 1;
   return counts;
+}
+
+/** Mean and greatest difficulty of the answered queries. */
+export function difficultyOf(task: Task, answered: readonly AnsweredQuery[]): Difficulty | null {
+  if (!task.difficulty || answered.length === 0) return null;
+  const values = answered.map(({ query }) => task.difficulty!(query));
+  return { mean: meanOf(values)!, max: Math.max(...values) };
 }
 
 export function reports(

@@ -8,7 +8,7 @@ import { expectInteger } from '../options';
 import type { Random } from './types';
 
 /** Separate streams of the same step. Numbers are part of the format of a run: never reuse one. */
-export const STREAM_ROLES = { challenger: 0, solver: 1, judge: 2, draw: 3, order: 4 } as const;
+export const STREAM_ROLES = { challenger: 0, solver: 1, judge: 2, draw: 3, order: 4, suite: 5 } as const;
 
 export type StreamRole = keyof typeof STREAM_ROLES;
 

@@ -18,7 +18,13 @@ import {
 import type { PolicyModel } from '../learn/policy';
 import type { ChatMessage } from '../model/types';
 import type { Reward } from '../rewards/reward';
-import { measureJudge, PREFLIGHT_PAIRS, type JudgePair, type JudgeReport } from './judge-preflight';
+import {
+  measureJudge,
+  PREFLIGHT_PAIRS,
+  type Corruption,
+  type JudgePair,
+  type JudgeReport,
+} from './judge-preflight';
 import { JUDGE_PREFIX, judgeMessages } from './prompts';
 import { streamId } from './random';
 
@@ -56,6 +62,14 @@ export interface Judgement {
 export interface JudgeOptions {
   step?: number;
   seed?: number | bigint;
+  signal?: AbortSignal;
+}
+
+export interface JudgePreflightOptions<P extends JudgePair = JudgePair> {
+  /** Good answers. Default: twelve of our own. */
+  pairs?: readonly P[];
+  /** Ways to make them worse, by name. Default: four that need no knowledge of the task. */
+  corruptions?: Readonly<Record<string, Corruption<P>>>;
   signal?: AbortSignal;
 }
 
@@ -108,12 +122,11 @@ export class SelfReward {
    * How good the judge is, before a run: it scores answers against corrupted versions of themselves.
    * @returns AUC, mass on the score tokens, correlation with length, and warnings in words
    */
-  async preflight(
-    options: { pairs?: readonly JudgePair[]; signal?: AbortSignal } = {},
-  ): Promise<JudgeReport> {
-    const checked = checkOptions(options, ['pairs', 'signal'], 'SelfReward.preflight');
-    const { signal } = checked;
-    return measureJudge(checked.pairs ?? PREFLIGHT_PAIRS, (pairs) => this.judge(pairs, { signal }));
+  async preflight<P extends JudgePair>(options: JudgePreflightOptions<P> = {}): Promise<JudgeReport> {
+    const checked = checkOptions(options, ['pairs', 'corruptions', 'signal'], 'SelfReward.preflight');
+    const { signal, corruptions } = checked;
+    const pairs = checked.pairs ?? (PREFLIGHT_PAIRS as readonly P[]);
+    return measureJudge(pairs, (asked) => this.judge(asked, { signal }), corruptions);
   }
 
   /** The judge as a reward of its own: R_Q / 7. */

@@ -59,6 +59,8 @@ export interface TrainingOptions {
   loss?: Loss;
   /** KL(π_θ ‖ π_ref). Default k2 with β = 0.05; `{ coefficient: 0 }` is off. */
   kl?: KlOptions;
+  /** Report the KL to the reference even where no term of the loss keeps near it. Default false. */
+  measureKl?: boolean;
   /** Default 'constant'. */
   reduction?: Reduction;
   /** Leave out answers cut off by `maxNewTokens`. Default false. */
@@ -82,6 +84,7 @@ export const TRAINING_OPTION_NAMES = [
   'reference',
   'loss',
   'kl',
+  'measureKl',
   'reduction',
   'maskTruncated',
   'updatesPerBatch',
@@ -125,6 +128,7 @@ export abstract class Trainer {
   protected readonly loss: Loss;
   protected readonly seed: bigint;
   protected readonly rewardTimeoutMs: number;
+  private readonly measureKl: boolean;
   private readonly reduction: Reduction;
   private readonly maskTruncated: boolean;
   private readonly updatesPerBatch: number;
@@ -141,6 +145,7 @@ export abstract class Trainer {
     if (!isRecord(options.learner)) throw invalid('learner', 'a Learner', options.learner);
     this.learner = options.learner;
     this.loss = withKl(options.loss ?? policyGradient(), options.kl);
+    this.measureKl = expectBoolean('measureKl', options.measureKl ?? false);
     this.reduction = expectOneOf('reduction', options.reduction ?? 'constant', REDUCTIONS);
     this.maskTruncated = expectBoolean('maskTruncated', options.maskTruncated ?? false);
     this.updatesPerBatch = expectInteger('updatesPerBatch', options.updatesPerBatch ?? 1, { min: 1 });
@@ -223,7 +228,8 @@ export abstract class Trainer {
   }
 
   private async ensureReference(): Promise<void> {
-    if (this.referenceModel !== null || !(this.needsReference || this.loss.needsReference)) return;
+    const needed = this.needsReference || this.loss.needsReference || this.measureKl;
+    if (this.referenceModel !== null || !needed) return;
     if (this.resumed || this.current.nextStep > 0) {
       throw new LspError('INVALID_ARGUMENT', 'Expected a model for `reference` but received undefined.', {
         remedy:
@@ -248,6 +254,7 @@ export abstract class Trainer {
       updatesPerBatch: this.updatesPerBatch,
       temperature: this.temperature,
       reference: this.referenceModel,
+      measureKl: this.measureKl,
       signal,
     };
     const prepared = await phase('reference', () =>

@@ -54,6 +54,8 @@ export interface Task {
   /** The query in the Challenger's text, or why there is none (a short cause such as 'no-task'). */
   parse(text: string, prompt: ChallengerPrompt): Query | { rejected: string };
   solverMessages(query: Query): readonly ChatMessage[];
+  /** How hard a query is, in the task's own measure (levels, say); for the metrics. */
+  difficulty?(query: Query): number;
 }
 
 export interface GateContext {
@@ -112,7 +114,7 @@ export interface RoleMetrics {
   advantage: number;
   /**
    * Mean over tokens of log π_θ − log π_ref (k1): an unbiased estimate of KL(π_θ ‖ π_ref) in nats per token, by
-   * chance a little below 0 when the true value is small. Null without a KL term.
+   * chance a little below 0 when the true value is small. Null without a KL term, unless `measureKl` is set.
    */
   kl: number | null;
   /** Mean over tokens of the entropy in nats, at temperature 1. */
@@ -125,6 +127,11 @@ export interface RoleMetrics {
   loss: number;
   /** Share of tokens whose ratio was clipped in the last update; 0 with one update per batch. */
   ratioClippedShare: number;
+}
+
+export interface Difficulty {
+  mean: number;
+  max: number;
 }
 
 export interface StepMetrics {
@@ -145,6 +152,8 @@ export interface StepMetrics {
   rejections: Record<string, number>;
   /** Share of queries that are near-duplicates of another of the batch or of the history. */
   duplicateShare: number | null;
+  /** Of the answered queries, in the task's own measure; null where it has none, or where none was answered. */
+  difficulty: Difficulty | null;
   /** Groups without a signal: R is the same for all answers (whatever the judge adds), or none has an advantage. */
   zeroSignalGroups: number;
   /** Tells in words that no group had a signal, and what was updated all the same; null otherwise. */

@@ -96,7 +96,7 @@ export class LanguageModel implements AsyncDisposable {
   /**
    * Loads a model into memory (weights in f32).
    *
-   * @param source a .gguf file or a Hugging Face directory of a Llama-family model
+   * @param source a .gguf file or a Hugging Face directory of a Llama-family model, or 'tiny', the bundled model
    * @throws LspError IO_ERROR, INVALID_MODEL_FILE (weights, configuration or tokenizer are damaged),
    *   INVALID_CHAT_TEMPLATE (it does not parse), UNSUPPORTED_MODEL, OUT_OF_MEMORY (the weights cannot fit),
    *   INVALID_ARGUMENT, UNKNOWN_OPTION, NATIVE_LOAD_FAILED; the signal's reason when aborted
@@ -169,9 +169,10 @@ export class LanguageModel implements AsyncDisposable {
 
   /**
    * Text of one completion in pieces, as it is sampled; leaving the loop cancels. Options as in `generate`, for one
-   * sample. The pieces together are the completion's text.
+   * sample. The pieces together are the completion's text; the completion itself is what the generator returns, for
+   * those who take its steps one by one.
    */
-  stream(prompt: Prompt, options?: GenerateOptions): AsyncIterable<string> {
+  stream(prompt: Prompt, options?: GenerateOptions): AsyncGenerator<string, Completion, undefined> {
     const context = this.#context();
     const ids = encodePrompt('prompt', prompt, this.tokenizer, this.config.maxPositions);
     const checked = checkGenerateOptions(options, [ids.length], this.config, 'stream');
@@ -333,13 +334,12 @@ function requireCpu({ device = 'auto', dtype = 'f32' }: LoadOptions): void {
 function localPath(source: string): string {
   const isHubId =
     /^[A-Za-z0-9][\w.-]*\/[A-Za-z0-9][\w.-]*$/.test(source) && !/\.(gguf|safetensors)$/i.test(source);
-  if ((isHubId || source === 'tiny') && !existsSync(source)) {
+  if (isHubId && !existsSync(source)) {
     throw new LspError(
       'UNSUPPORTED_MODEL',
       `Expected a path for \`source\` but nothing lies at ${describe(source)}.`,
       {
-        remedy:
-          'This version downloads no models and bundles none: give a .gguf file or a Hugging Face directory.',
+        remedy: "This version downloads no models: give a .gguf file, a Hugging Face directory, or 'tiny'.",
       },
     );
   }

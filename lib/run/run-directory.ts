@@ -12,6 +12,7 @@
 import { mkdir, readFile, rm } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { LspError } from '../errors';
+import type { ProbeResult } from '../eval/probe';
 import { isRecord } from '../options';
 import type { Checkpointer, QueryReport, StepMetrics, StepResult, TrainerState } from '../lsp/types';
 import { Checkpoints, type Checkpoint, type CheckpointContent } from './checkpoints';
@@ -50,15 +51,10 @@ export interface SampleRecord extends QueryReport {
   index: number;
 }
 
-export interface ProbeRecord {
+/** `score` decides which checkpoint is the best; `scores` are for paired comparisons. */
+export interface ProbeRecord extends ProbeResult {
   /** Steps done when it was measured. */
   step: number;
-  /** Higher is better; decides which checkpoint is the best. */
-  score: number;
-  /** Score of each prompt, for paired comparisons. */
-  scores: number[];
-  /** Mean number of tokens of an answer. */
-  meanTokens: number;
 }
 
 export interface TimingRecord {

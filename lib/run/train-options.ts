@@ -91,6 +91,14 @@ const schema = z.strictObject({
     0,
     1000,
   ),
+  reportEvery: integer(
+    { group: RUN, description: 'steps between the lines that tell how it goes', resumable: true },
+    1,
+  ),
+  task: choice(['instructions', 'world'], {
+    group: PLAY,
+    description: 'what is played: verifiable instructions, or the tiny world',
+  }),
   queriesFile: text({
     group: PLAY,
     description: 'JSONL of queries: GRPO with data, no Challenger',
@@ -151,6 +159,8 @@ const DEFAULTS = {
   steps: 100,
   seed: 0,
   checkpointEvery: 10,
+  reportEvery: 1,
+  task: 'instructions',
   keep: 2,
   probeSize: 32,
   queries: 8,
@@ -168,14 +178,46 @@ const DEFAULTS = {
   klBeta: 0.05,
 } as const;
 
-/** λ, the weight of the self-reward, of each preset. Small where the task is checked by a program: a weak judge must not drown it. */
+/** What differs in the tiny world: its model has 1.2 million parameters, its answers a handful of tokens. */
+const WORLD_DEFAULTS = {
+  steps: 100,
+  checkpointEvery: 50,
+  reportEvery: 10,
+  probeSize: 304,
+  queries: 76,
+  answers: 8,
+  maxNewTokens: 24,
+  queryTokens: 32,
+  learningRate: 3e-4,
+  klBeta: 0.01,
+} as const;
+
+/**
+ * λ, the weight of the self-reward, of each preset. Small where the task is checked by a program: a weak judge must
+ * not drown it. In the tiny world the program knows every right answer, and `recommended` does without a judge.
+ */
 const SELF_REWARD: Readonly<Record<string, number>> = { recommended: 0.1, paper: 0.2, zero: 0 };
+
+function defaultSelfReward(
+  { queriesFile, task }: Readonly<Record<string, unknown>>,
+  preset: unknown,
+): number {
+  if (queriesFile !== undefined || typeof preset !== 'string') return 0;
+  return task === 'world' && preset === 'recommended' ? 0 : (SELF_REWARD[preset] ?? 0);
+}
 
 /** What the help shows as default: a value, or words. */
 export function defaultOf(name: TrainOptionName): string {
+  if (name === 'task') return 'world for the model tiny, else instructions';
+  if (name in WORLD_DEFAULTS) {
+    const [usual, world] = [DEFAULTS, WORLD_DEFAULTS].map(
+      (values) => values[name as keyof typeof WORLD_DEFAULTS],
+    );
+    return `${usual}; ${world} in the tiny world`;
+  }
   if (name in DEFAULTS) return String(DEFAULTS[name as keyof typeof DEFAULTS]);
   if (name === 'preset') return 'recommended';
-  if (name === 'selfReward') return '0.1 with recommended, 0.2 with paper, else 0';
+  if (name === 'selfReward') return '0.1 with recommended (0 in the tiny world), 0.2 with paper, else 0';
   if (name === 'threads') return 'all cores';
   if (name === 'memoryBudget') return '1 GiB, less where memory is short';
   return '';
@@ -183,6 +225,11 @@ export function defaultOf(name: TrainOptionName): string {
 
 export function metaOf(name: TrainOptionName): OptionMeta {
   return metas.get(requiredSchema(name))!;
+}
+
+/** Checks the value of one option, whatever the others are. @throws LspError INVALID_ARGUMENT */
+export function checkTrainOption(name: TrainOptionName, value: unknown, shownAs: string = name): void {
+  if (!requiredSchema(name).safeParse(value).success) throw invalid(shownAs, metaOf(name).expected, value);
 }
 
 /** Choices of an option that is one of a few words. */
@@ -207,8 +254,8 @@ export function resolveTrainOptions(given: Readonly<Record<string, unknown>>): T
   const preset = given.preset ?? 'recommended';
   const withDefaults = {
     ...DEFAULTS,
-    selfReward:
-      given.queriesFile === undefined && typeof preset === 'string' ? (SELF_REWARD[preset] ?? 0) : 0,
+    selfReward: defaultSelfReward(given, preset),
+    ...(given.task === 'world' && WORLD_DEFAULTS),
     threads: availableParallelism(),
     ...(given.queriesFile === undefined && { preset }),
     ...Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)),
@@ -242,7 +289,8 @@ export function resumeTrainOptions(
       );
     }
   }
-  const options = parse({ ...rest, ...given });
+  // The first two are missing from runs of earlier versions.
+  const options = parse({ task: DEFAULTS.task, reportEvery: DEFAULTS.reportEvery, ...rest, ...given });
   if (typeof scheduleSteps !== 'number')
     throw invalid('scheduleSteps', 'a number in config.json', scheduleSteps);
   return { ...options, scheduleSteps };

@@ -11,6 +11,7 @@ const OPTIONS: UpdateOptions = {
   updatesPerBatch: 1,
   temperature: 1,
   reference: null,
+  measureKl: false,
 };
 
 async function rollouts(model: FakeModel, advantages: number[], temperature = 1): Promise<RolloutBatch> {

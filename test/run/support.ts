@@ -79,6 +79,7 @@ export function stepResult(step: number, value = step / 10): StepResult {
       queries: 1,
       rejections: {},
       duplicateShare: 0,
+      difficulty: null,
       zeroSignalGroups: 0,
       noSignal: null,
       updated: true,

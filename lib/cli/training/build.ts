@@ -14,9 +14,9 @@ import {
 import { invalid } from '../../options';
 import type { LanguageModel } from '../../model/language-model';
 import type { Reward } from '../../rewards/reward';
-import { VerifiableInstructions } from '../../rewards/verifiable-instructions';
 import { WorkerReward } from '../../rewards/worker-reward';
 import type { TrainOptions } from '../../run/train-options';
+import { gameOf } from './games';
 
 /** The learning rate as a function of the updates made so far. */
 export function scheduleOf(options: TrainOptions): Schedule {
@@ -37,21 +37,22 @@ export async function makeLearner(model: LanguageModel, options: TrainOptions): 
   });
 }
 
-/** R: the user's module in a worker, or the share of satisfied constraints. */
+/** R: the user's module in a worker, or the game's own. */
 export async function makeReward(options: TrainOptions): Promise<Reward & Partial<AsyncDisposable>> {
   if (options.reward !== undefined) return new WorkerReward({ module: options.reward });
+  const { reward, rowField } = gameOf(options);
   if (options.queriesFile !== undefined) {
     const rows = await readQueries(options.queriesFile);
-    if (!rows.some(({ info }) => Array.isArray(info['constraints']))) {
+    if (!rows.some(({ info }) => info[rowField] !== undefined)) {
       throw invalid(
         'reward',
         'a module',
         undefined,
-        `The rows of ${options.queriesFile} have no \`constraints\`, which the built-in reward checks.`,
+        `The rows of ${options.queriesFile} have no \`${rowField}\`, which the built-in reward checks.`,
       );
     }
   }
-  return new VerifiableInstructions();
+  return reward;
 }
 
 export interface TrainerParts {
@@ -82,12 +83,15 @@ export function makeTrainer(options: TrainOptions, parts: TrainerParts): LspTrai
   if (options.queriesFile !== undefined) {
     return new GrpoTrainer({ ...common, queries: options.queriesFile, queriesPerStep: queries });
   }
-  const { objective, gate } = preset(options.preset ?? 'recommended', { qualityWeight: options.selfReward });
+  const name = options.preset ?? 'recommended';
+  const { objective, gate } = preset(name, { qualityWeight: options.selfReward });
+  const game = gameOf(options);
   return new LspTrainer({
     ...common,
     objective,
-    gate,
-    challenger: { queries, maxNewTokens: queryTokens, temperature },
+    gate: game.gate(name) ?? gate,
+    ...(game.duplicates && { duplicates: game.duplicates }),
+    challenger: { task: game.task, queries, maxNewTokens: queryTokens, temperature },
     ...(parts.judge && { selfReward: parts.judge }),
   });
 }

@@ -1,9 +1,9 @@
 /** The probe along a run: measured once for each step that is due, also by a run that was resumed. */
-import { runProbe } from '../../eval/probe';
 import type { LanguageModel } from '../../model/language-model';
 import type { RunDirectory } from '../../run/run-directory';
 import type { TrainOptions } from '../../run/train-options';
-import type { Output } from '../output';
+import { percent, type Output } from '../output';
+import { gameOf } from './games';
 
 export interface ProbeLogParts {
   run: RunDirectory;
@@ -25,17 +25,19 @@ export class ProbeLog {
     const { run, model, options, signal, output } = this.#parts;
     const { probeSize, maxNewTokens } = options;
     if (probeSize === 0 || (await run.probes.read()).some((record) => record.step === step)) return;
-    const result = await runProbe(model, {
+    const { probe, words } = gameOf(options);
+    const result = await probe(model, {
       size: probeSize,
       maxNewTokens,
       signal,
-      onProgress: (fraction) => output.progress(fraction, 'answering the probe'),
+      onProgress: (fraction) => output.progress(fraction, `answering ${words.items}`),
     });
     output.endProgress();
     await run.probes.append({ step, ...result });
-    output.value({ event: 'probe', step, score: result.score, meanTokens: result.meanTokens });
+    const { scores: _, ...shown } = result;
+    output.value({ event: 'probe', step, ...shown });
     output.line(
-      `Probe after step ${step}: ${result.score.toFixed(3)} of 1 on ${probeSize} held-out prompts ` +
+      `${words.score} after step ${step}: ${percent(result.score)} on ${result.scores.length} ${words.items} ` +
         `(${result.meanTokens.toFixed(0)} tokens an answer)`,
     );
   }

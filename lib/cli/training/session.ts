@@ -5,15 +5,17 @@
  * model is loaded, so that a typo leaves nothing behind. From then on a failure or a signal leaves a run that can be
  * resumed.
  */
-import { basename } from 'node:path';
+import { basename, join } from 'node:path';
 import type { GrpoTrainer } from '../../grpo';
 import type { Learner } from '../../learn/learner';
 import { LspError, type LspErrorCode } from '../../errors';
-import { SelfReward, type LspTrainer, type StepResult, type TrainerState } from '../../lsp';
+import type { LspTrainer, SelfReward, StepResult, TrainerState } from '../../lsp';
 import { LanguageModel } from '../../model/language-model';
 import { openModelSource } from '../../model/formats';
 import { defaultMemoryBudget } from '../../model/memory';
+import { writeReport } from '../../report';
 import type { Checkpoint } from '../../run/checkpoints';
+import { statusOf } from '../../run/files';
 import { fingerprintModel, verifyStartingModel, type StartingModel } from '../../run/fingerprint';
 import { RunDirectory } from '../../run/run-directory';
 import { resolveTrainOptions, resumeTrainOptions, type TrainOptions } from '../../run/train-options';
@@ -22,6 +24,7 @@ import { stopOnSignals } from '../signals';
 import { checkUsage } from '../usage';
 import { runVersions } from '../versions';
 import { makeLearner, makeReward, makeTrainer } from './build';
+import { gameOf } from './games';
 import { preflight } from './preflight';
 import { ProbeLog } from './probe-log';
 import { TrainingReport } from './report';
@@ -30,7 +33,7 @@ import { summarize } from './summary';
 export interface TrainRequest {
   /** Options that the user gave. */
   given: Readonly<Record<string, unknown>>;
-  /** A new run. */
+  /** A new run; without `out` it goes into `runs/`, under a name that is free. */
   model?: string;
   out?: string;
   /** A run to go on with. */
@@ -105,7 +108,8 @@ class Session {
       await this.#saveWhatIsDone(error, plan, parts);
       throw error;
     }
-    const text = await summarize({ run: parts.run, options: plan.options, output: this.#output });
+    const report = await writeReport(parts.run.path);
+    const text = await summarize({ run: parts.run, options: plan.options, output: this.#output, report });
     this.#output.line();
     for (const line of text) this.#output.line(line);
     this.#output.line(this.#output.dim(`Took ${formatDuration((performance.now() - started) / 1000)}.`));
@@ -119,10 +123,11 @@ class Session {
 
   async #planNew({ model, out, given }: TrainRequest): Promise<Plan> {
     const options = checkUsage(() => resolveTrainOptions(given));
-    await RunDirectory.checkVacant(out!);
-    openModelSource(model!); // a model that cannot be read is refused before it is hashed
-    const startingModel = await fingerprintModel(model!, this.#signal);
-    return { options, path: out!, startingModel, resumed: null };
+    const path = out ?? (await vacantPath(model!));
+    await RunDirectory.checkVacant(path);
+    const source = openModelSource(model!); // a model that cannot be read is refused before it is hashed
+    const startingModel = await fingerprintModel(source.path, this.#signal);
+    return { options, path, startingModel, resumed: null };
   }
 
   async #planResume({ resume, given }: TrainRequest): Promise<Plan> {
@@ -149,8 +154,8 @@ class Session {
     const done = resumed?.state?.nextStep ?? 0;
     this.#recorded = done;
     this.#lastCheckpoint = resumed?.checkpoint?.step ?? null;
-    const report = new TrainingReport(this.#output, options.steps, done);
-    const judge = reference && options.selfReward > 0 ? new SelfReward(reference) : null;
+    const report = new TrainingReport(this.#output, options, done);
+    const judge = reference && options.selfReward > 0 ? gameOf(options).judge(reference) : null;
     const probes = new ProbeLog({ run, model: policy, options, signal: this.#signal, output: this.#output });
     const parts = { run, policy, reference, learner, judge, probes, report };
     const trainer = makeTrainer(options, {
@@ -213,7 +218,7 @@ class Session {
       this.#output.line(`Going on after step ${this.#recorded} of ${options.steps} in ${run.path}`);
     // A run that was killed between a checkpoint and its probe makes up for it.
     if (this.#recorded % options.checkpointEvery === 0) await probes.ensure(this.#recorded);
-    if (judge && this.#recorded === 0) report.judge(await judge.preflight({ signal: this.#signal }));
+    if (judge && this.#recorded === 0) report.judge(await gameOf(options).measureJudge(judge, this.#signal));
   }
 
   async #play({ steps }: TrainOptions, { trainer, run, report, probes }: Parts): Promise<void> {
@@ -277,6 +282,15 @@ class Session {
       if (this.#signal.aborted && error === this.#signal.reason) throw failure;
       this.#output.note(`No checkpoint could be written: ${String(failure)}`);
     }
+  }
+}
+
+/** runs/tiny, then runs/tiny-2, and so on: the first that nothing lies at. */
+async function vacantPath(model: string): Promise<string> {
+  const name = basename(model).replace(/\.gguf$/i, '');
+  for (let number = 1; ; number++) {
+    const path = join('runs', number === 1 ? name : `${name}-${number}`);
+    if ((await statusOf(path)) === null) return path;
   }
 }
 

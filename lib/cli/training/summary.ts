@@ -2,17 +2,20 @@
 import { join } from 'node:path';
 import type { ProbeRecord, RunDirectory } from '../../run/run-directory';
 import type { TrainOptions } from '../../run/train-options';
-import type { Output } from '../output';
+import { percent, type Output } from '../output';
 import { pairedDifference, type PairedDifference } from '../../eval/probe';
+import { gameOf } from './games';
 
 export interface SummaryParts {
   run: RunDirectory;
   options: TrainOptions;
   output: Output;
+  /** Path of the page about the run. */
+  report: string;
 }
 
 /** Prints the `end` event and returns the summary for people. */
-export async function summarize({ run, options, output }: SummaryParts): Promise<string[]> {
+export async function summarize({ run, options, output, report }: SummaryParts): Promise<string[]> {
   const step = options.steps;
   const probes = await run.probes.read();
   const [before, after] = [0, step].map((at) => probes.find((probe) => probe.step === at));
@@ -29,26 +32,52 @@ export async function summarize({ run, options, output }: SummaryParts): Promise
     interval: difference ? [difference.low, difference.high] : null,
     best: best && { step: best.step, score: best.score },
     model: modelOf(step),
+    report,
   });
-  const lines = before && after && difference ? probeLines(before, after, difference) : [];
+  const { words } = gameOf(options);
+  const lines = before && after && difference ? probeLines(before, after, difference, words) : [];
   if (best && after && best.step !== step && best.score > after.score) {
-    lines.push(`The best checkpoint by the probe is step ${best.step} (${best.score.toFixed(3)}).`);
+    lines.push(`The best checkpoint by the ${words.score} is step ${best.step} (${percent(best.score)}).`);
   }
+  const ask = options.task === 'world' ? 'Sort: k c a' : 'Name three rivers.';
   return [
     ...lines,
-    `The run lies in ${run.path}: metrics.jsonl, samples.jsonl, checkpoints.`,
-    `Try it:    npx lsp generate --model ${modelOf(step)} --prompt "Name three rivers."`,
+    '',
+    `Look:      ${report}`,
+    `Try it:    npx lsp generate --model ${modelOf(step)} --prompt "${ask}"`,
     `Go on:     npx lsp train --resume ${run.path} --steps ${2 * step}`,
     `Samples:   ${join(run.path, 'samples.jsonl')}`,
   ];
 }
 
-function probeLines(before: ProbeRecord, after: ProbeRecord, difference: PairedDifference): string[] {
+function probeLines(
+  before: ProbeRecord,
+  after: ProbeRecord,
+  difference: PairedDifference,
+  words: { score: string; items: string },
+): string[] {
   const { mean, low, high } = difference;
+  const points = (share: number) => `${share < 0 ? '−' : '+'}${Math.abs(100 * share).toFixed(1)}`;
   return [
-    `Probe: ${before.score.toFixed(3)} before, ${after.score.toFixed(3)} after, on ${after.scores.length} held-out ` +
-      `prompts: ${signed(mean)}, 95 % interval ${signed(low)} to ${signed(high)}.`,
+    ...groupTable(before, after),
+    `The ${words.score} on ${after.scores.length} ${words.items}: ${percent(before.score)} before, ` +
+      `${percent(after.score)} after: ${points(mean)} points, 95 % interval ${points(low)} to ${points(high)}.`,
     meaning(difference),
+  ];
+}
+
+/** Scores of each group of prompts, before and after. */
+function groupTable(before: ProbeRecord, after: ProbeRecord): string[] {
+  if (!before.groups || !after.groups) return [];
+  const width = Math.max(...after.groups.map(({ name }) => name.length));
+  const cell = (share: number | undefined) => (share === undefined ? '–' : percent(share, 0)).padStart(8);
+  return [
+    `${''.padEnd(width)}${'before'.padStart(8)}${'after'.padStart(8)}`,
+    ...after.groups.map(({ name, score }) => {
+      const earlier = before.groups!.find((group) => group.name === name);
+      return `${name.padEnd(width)}${cell(earlier?.score)}${cell(score)}`;
+    }),
+    '',
   ];
 }
 
@@ -63,8 +92,4 @@ function meaning({ mean, low, high, changed }: PairedDifference): string {
     `The interval contains 0: ${mean >= 0 ? 'an improvement' : 'a loss'} of this size can be chance. More steps, or a ` +
     'larger --probe-size, would tell.'
   );
-}
-
-function signed(value: number): string {
-  return `${value < 0 ? '−' : '+'}${Math.abs(value).toFixed(3)}`;
 }

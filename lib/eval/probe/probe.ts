@@ -17,6 +17,14 @@ export interface ProbeOptions {
   onProgress?: (fraction: number) => void;
 }
 
+export interface ProbeGroup {
+  name: string;
+  /** Mean of the group's scores, in [0, 1]. */
+  score: number;
+  /** Number of its prompts. */
+  count: number;
+}
+
 export interface ProbeResult {
   /** Mean of `scores`, in [0, 1]. */
   score: number;
@@ -24,6 +32,8 @@ export interface ProbeResult {
   scores: number[];
   /** Mean number of tokens of an answer: a score bought with brevity shows here. */
   meanTokens: number;
+  /** Mean score of each group of prompts (the kinds of tasks, say), where there are any. */
+  groups?: ProbeGroup[];
 }
 
 /**

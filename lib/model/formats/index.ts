@@ -1,21 +1,24 @@
 /** Opening a model: which format a path holds, and what is in it, before any weight is read. */
 import { type Stats, statSync } from 'node:fs';
 import { LspError } from '../../errors';
+import { pathOfSource } from './bundled';
 import { openGguf } from './gguf-model';
 import { openHuggingFace } from './huggingface';
 import { corrupt, ioError } from './model-file';
 import type { ModelSource } from './model-source';
 
+export { BUNDLED_MODEL, pathOfSource } from './bundled';
 export type { ModelSource, SpecialToken, SpecialTokens, TokenizerSource } from './model-source';
 
 /**
  * Reads and checks everything but the weights of a model.
  *
- * @param path a .gguf file or a Hugging Face directory
+ * @param source a .gguf file, a Hugging Face directory, or 'tiny', the bundled model
  * @throws LspError IO_ERROR (nothing there, no permission), INVALID_MODEL_FILE (corrupt),
  *   UNSUPPORTED_MODEL (well-formed, but of a kind this version does not run)
  */
-export function openModelSource(path: string): ModelSource {
+export function openModelSource(source: string): ModelSource {
+  const path = pathOfSource(source);
   let stats: Stats;
   try {
     stats = statSync(path);

@@ -1,0 +1,148 @@
+/**
+ * What the tiny model is pre-trained on: chats in the three roles of self-play, about the world's easy tasks.
+ *
+ * Most of it is a textbook: the answers are right. The last part is what pupils make of it: the harder a task, the
+ * more often its answer is a slip (the carry is forgotten, the last item left alone, …), and nothing in the text tells
+ * a careful pupil from a careless one. So the model knows how a task is done and has picked up how it is often done
+ * wrong; which of the two to do, no text ever told it. That is what self-play has to find out. The judge's chats, all
+ * along, grade answers of both sorts.
+ */
+import {
+  challengerMessages,
+  creditOf,
+  drawTrainingTask,
+  judgeMessages,
+  KIND_NAMES,
+  MOST_POINTS,
+  PRETRAINING_LEVELS,
+  solverMessages,
+  type WorldTask,
+} from '../../lib/world';
+import type { ChatMessage } from '../../lib/model/types';
+
+type Random = () => number;
+
+export interface Demonstration {
+  messages: ChatMessage[];
+  /** What the assistant says. */
+  reply: string;
+}
+
+/** Shares of the levels 1 to 4 among the tasks to solve and to judge, and among those to write. */
+const SOLVED_LEVELS = [0.28, 0.26, 0.24, 0.22];
+const WRITTEN_LEVELS = [0.4, 0.3, 0.2, 0.1];
+
+/** How often a pupil's answer to a task of level 1 to 4 is careless. */
+const CARELESS = [0.25, 0.4, 0.55, 0.7];
+
+/** Kinds with two possible answers: were every other one wrong, the answers would tell nothing about the tasks. */
+const TWO_ANSWERS = ['logic', 'membership'];
+
+/** How often a kind is taught, relative to the others: some take more practice. */
+const PRACTICE: Readonly<Record<string, number>> = {
+  addition: 3,
+  subtraction: 3,
+  composition: 2,
+  sequence: 1.5,
+  logic: 1.5,
+  counting: 1.5,
+  comparison: 1.2,
+  distinct: 1.2,
+  sorting: 1.2,
+  doubling: 0.6,
+  shifting: 0.6,
+  capitals: 0.5,
+  commas: 0.5,
+};
+
+/** Share of careless answers that are blunders of another sort than the usual slip. */
+const BLUNDERS = 0.15;
+
+/** Shares of the roles. */
+const CHALLENGER = 0.1;
+const JUDGE = 0.14;
+
+/**
+ * One chat of the corpus.
+ * @param source where answers come from: the textbook, or pupils
+ */
+export function demonstrate(source: 'textbook' | 'pupils', random: Random): Demonstration {
+  const role = random();
+  if (role < CHALLENGER) return writeTask(random);
+  return role < CHALLENGER + JUDGE ? judgeAnswer(random) : solveTask(source === 'pupils', random);
+}
+
+function writeTask(random: Random): Demonstration {
+  const task = drawTask(
+    pickOf(
+      KIND_NAMES,
+      KIND_NAMES.map(() => 1),
+      random,
+    ),
+    WRITTEN_LEVELS,
+    random,
+  );
+  return { messages: challengerMessages(random() < 0.2 ? null : task.kind), reply: task.text };
+}
+
+function solveTask(byPupils: boolean, random: Random): Demonstration {
+  const task = practice(random);
+  const rate = CARELESS[task.level - 1]! * (TWO_ANSWERS.includes(task.kind) ? 0.6 : 1);
+  const careless = byPupils && random() < rate;
+  return { messages: solverMessages(task.text), reply: careless ? wrongAnswer(task, random) : task.answer };
+}
+
+function judgeAnswer(random: Random): Demonstration {
+  const task = practice(random);
+  const answer = random() < 0.5 ? task.answer : wrongAnswer(task, random);
+  const points = Math.floor(MOST_POINTS * creditOf(task, answer));
+  return { messages: judgeMessages(task.text, answer), reply: String(points) };
+}
+
+/** A task to solve or to judge. */
+function practice(random: Random): WorldTask {
+  return drawTask(
+    pickOf(
+      KIND_NAMES,
+      KIND_NAMES.map((kind) => PRACTICE[kind] ?? 1),
+      random,
+    ),
+    SOLVED_LEVELS,
+    random,
+  );
+}
+
+function drawTask(kind: string, levels: readonly number[], random: Random): WorldTask {
+  return drawTrainingTask(kind, pickOf(PRETRAINING_LEVELS, levels, random), random);
+}
+
+/** One of the items, each as often as its weight says. */
+function pickOf<T>(items: readonly T[], weights: readonly number[], random: Random): T {
+  let rest = random() * weights.reduce((sum, weight) => sum + weight, 0);
+  return items[weights.findIndex((weight) => (rest -= weight) < 0)] ?? items.at(-1)!;
+}
+
+function wrongAnswer(task: WorldTask, random: Random): string {
+  const hasOneOther = /^(?:yes|no|true|false)$/.test(task.answer);
+  if (hasOneOther || random() >= BLUNDERS) return task.slip;
+  for (let attempt = 0; attempt < 8; attempt++) {
+    const answer = blunder(task.answer, random);
+    if (creditOf(task, answer) < 1) return answer;
+  }
+  return task.slip;
+}
+
+/** A digit or an item that is another one, or two neighbouring items in the wrong order. */
+function blunder(answer: string, random: Random): string {
+  const at = (length: number) => Math.floor(random() * length);
+  if (/^\d+$/.test(answer)) return String(Number(answer) + 1 + at(9));
+  const items = answer.split(' ');
+  const place = at(items.length);
+  if (items.length > 1 && random() < 0.5) {
+    const [moved] = items.splice(place, 1);
+    items.splice(at(items.length + 1), 0, moved!);
+  } else {
+    items[place] = items[place]!.replace(/[a-z]/gi, () => String.fromCharCode(97 + at(26)));
+  }
+  return items.join(' ');
+}

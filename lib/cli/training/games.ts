@@ -1,0 +1,88 @@
+/**
+ * What is played in a run: everything that depends on its task. Who is paid for what (the preset), and the training
+ * itself, are the same for all of them.
+ */
+import { runProbe, type ProbeOptions, type ProbeResult } from '../../eval/probe';
+import type { PolicyModel } from '../../learn/policy';
+import {
+  duplicateGate,
+  instructionFollowing,
+  SelfReward,
+  type DuplicateOptions,
+  type Gate,
+  type JudgeReport,
+  type PresetName,
+  type Task,
+} from '../../lsp';
+import type { Reward } from '../../rewards/reward';
+import { VerifiableInstructions } from '../../rewards/verifiable-instructions';
+import type { TrainOptions } from '../../run/train-options';
+import {
+  evaluateWorld,
+  heldOutTasks,
+  measureWorldJudge,
+  tinyWorld,
+  worldJudge,
+  WorldReward,
+} from '../../world';
+
+export interface Game {
+  readonly task: Task;
+  readonly reward: Reward;
+  /** The field of a row of queries without which `reward` has nothing to check. */
+  readonly rowField: string;
+  /** The gate in place of the preset's, or null. */
+  gate(preset: PresetName): Gate | null;
+  readonly duplicates?: DuplicateOptions;
+  judge(reference: PolicyModel): SelfReward;
+  measureJudge(judge: SelfReward, signal: AbortSignal): Promise<JudgeReport>;
+  /** The measure of progress, on what no training has seen. */
+  probe(
+    model: PolicyModel,
+    options: Required<Omit<ProbeOptions, 'signal'>> & { signal: AbortSignal },
+  ): Promise<ProbeResult>;
+  /** What the probe's score is called, and what it is measured on. */
+  readonly words: { score: string; items: string };
+}
+
+const instructions: Game = {
+  task: instructionFollowing(),
+  reward: new VerifiableInstructions(),
+  rowField: 'constraints',
+  gate: () => null,
+  judge: (reference) => new SelfReward(reference),
+  measureJudge: (judge, signal) => judge.preflight({ signal }),
+  probe: runProbe,
+  words: { score: 'probe', items: 'held-out prompts' },
+};
+
+/** Kinds times levels of the world's held-out suite. */
+const WORLD_CELLS = 76;
+
+/** Most queries that are remembered: in the world of short tasks the same one is soon written again. */
+const WORLD_HISTORY = 1024;
+
+const world: Game = {
+  task: tinyWorld(),
+  reward: new WorldReward(),
+  rowField: 'answer',
+  // The parser is the strict gate. What is left to reject is a task that is exactly an earlier one: tasks of a kind
+  // share most of their words, so that likeness says nothing.
+  gate: (preset) => (preset === 'recommended' ? duplicateGate({ threshold: 1 }) : null),
+  duplicates: { threshold: 1, history: WORLD_HISTORY },
+  judge: worldJudge,
+  measureJudge: (judge, signal) => measureWorldJudge(judge, { signal }),
+  probe: async (model, { size, maxNewTokens, signal, onProgress }) => {
+    const tasks = heldOutTasks({ perCell: Math.max(1, Math.round(size / WORLD_CELLS)) });
+    const result = await evaluateWorld(model, { tasks, maxNewTokens, signal, onProgress });
+    const { accuracy, scores, meanTokens, byKind } = result;
+    return { score: accuracy, scores, meanTokens, groups: byKind };
+  },
+  words: { score: 'accuracy', items: 'held-out tasks' },
+};
+
+const GAMES: Readonly<Record<TrainOptions['task'], Game>> = { instructions, world };
+
+export function gameOf({ task }: Pick<TrainOptions, 'task'>): Game {
+  return GAMES[task];
+}
