@@ -19,6 +19,8 @@ export {
   type EncodeOptions,
   type TokenizerOptions,
 } from './model/tokenizer';
+export { initializeModel, type InitializeOptions } from './model/initialize';
+export type { SpecialToken, SpecialTokens, TokenizerSource } from './model/formats/model-source';
 export type * from './model/types';
 
 // Learning
@@ -29,6 +31,9 @@ export { constant, cosine, linear, warmUp, type DecayOptions, type Schedule } fr
 // Self-play and GRPO
 export * from './lsp';
 export * from './grpo';
+
+// The tiny world: tasks with exact answers, to play and to measure with
+export * as world from './world';
 
 // Runs on the disk
 export { fingerprintModel, type FileFingerprint, type StartingModel } from './run/fingerprint';

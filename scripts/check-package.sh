@@ -30,6 +30,12 @@ assert.equal(new LspError('INTERNAL', 'Expected.').code, 'INTERNAL');
 const { loadAddon } = require('./node_modules/self-play/dist/native/load.js');
 const { active } = loadAddon().isa();
 assert.equal(typeof active, 'string');
+const { LanguageModel } = require('self-play');
+LanguageModel.load('tiny').then(async (model) => {
+  const [[answer]] = await model.generate([[{ role: 'user', content: 'Reverse: a b' }]], { maxNewTokens: 8 });
+  assert.equal(answer.finishReason, 'eos');
+  await model.dispose();
+});
 import('self-play').then((module) => {
   assert.equal(module.LspError, LspError);
   assert.deepEqual(Object.keys(module).sort(), Object.keys(require('self-play')).sort());

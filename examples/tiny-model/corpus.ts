@@ -7,19 +7,18 @@
  * wrong; which of the two to do, no text ever told it. That is what self-play has to find out. The judge's chats, all
  * along, grade answers of both sorts.
  */
-import {
+import { world, type ChatMessage } from 'lsp';
+
+const {
   challengerMessages,
   creditOf,
-  drawTrainingTask,
   judgeMessages,
   KIND_NAMES,
   MOST_POINTS,
   PRETRAINING_LEVELS,
   solverMessages,
-  type WorldTask,
-} from '../../lib/world';
-import type { ChatMessage } from '../../lib/model/types';
-
+} = world;
+type WorldTask = world.WorldTask;
 type Random = () => number;
 
 export interface Demonstration {
@@ -33,26 +32,27 @@ const SOLVED_LEVELS = [0.28, 0.26, 0.24, 0.22];
 const WRITTEN_LEVELS = [0.4, 0.3, 0.2, 0.1];
 
 /** How often a pupil's answer to a task of level 1 to 4 is careless. */
-const CARELESS = [0.25, 0.4, 0.55, 0.7];
+const CARELESS = [0.25, 0.45, 0.62, 0.75];
 
 /** Kinds with two possible answers: were every other one wrong, the answers would tell nothing about the tasks. */
 const TWO_ANSWERS = ['logic', 'membership'];
 
 /** How often a kind is taught, relative to the others: some take more practice. */
 const PRACTICE: Readonly<Record<string, number>> = {
-  addition: 3,
-  subtraction: 3,
-  composition: 2,
+  addition: 4,
+  subtraction: 4,
+  composition: 2.5,
+  counting: 2,
   sequence: 1.5,
   logic: 1.5,
-  counting: 1.5,
+  membership: 1.5,
   comparison: 1.2,
   distinct: 1.2,
   sorting: 1.2,
-  doubling: 0.6,
-  shifting: 0.6,
-  capitals: 0.5,
-  commas: 0.5,
+  doubling: 0.5,
+  shifting: 0.5,
+  capitals: 0.4,
+  commas: 0.4,
 };
 
 /** Share of careless answers that are blunders of another sort than the usual slip. */
@@ -113,7 +113,7 @@ function practice(random: Random): WorldTask {
 }
 
 function drawTask(kind: string, levels: readonly number[], random: Random): WorldTask {
-  return drawTrainingTask(kind, pickOf(PRETRAINING_LEVELS, levels, random), random);
+  return world.drawTrainingTask(kind, pickOf(PRETRAINING_LEVELS, levels, random), random);
 }
 
 /** One of the items, each as often as its weight says. */

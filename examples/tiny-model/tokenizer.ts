@@ -2,7 +2,7 @@
  * The tiny model's tokenizer: a word of the corpus is one token, with the blank before it; so is a letter, and a digit.
  * Everything else is spelled out in bytes, so that no text is beyond it.
  */
-import type { TokenizerSource } from '../../lib/model/formats/model-source';
+import type { TokenizerSource } from 'lsp';
 
 export const SPECIAL_TOKENS = ['<|end|>', '<|user|>', '<|assistant|>', '<|system|>'];
 

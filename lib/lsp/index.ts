@@ -7,6 +7,7 @@ export { LspTrainer, type DuplicateOptions, type LspTrainerOptions } from './lsp
 export * from './objectives';
 export { preset, PRESET_NAMES, type Preset, type PresetName } from './presets';
 export type { TaskExample } from './prompts';
+export { randomFor, type StreamRole } from './random';
 export {
   SelfReward,
   type Judgement,

@@ -4,7 +4,7 @@
  * They look at a step before its update, so that when one stops the run the weights are those of the last whole step.
  */
 import { LspError } from '../errors';
-import { checkOptions, expectNumber } from '../options';
+import { checkOptions, expectBoolean, expectNumber } from '../options';
 import type { Role, RoleBaseline, RoleMetrics, StepMetrics } from './types';
 
 export interface WatchOptions {
@@ -14,6 +14,11 @@ export interface WatchOptions {
   /** Entropy as a share of the first step's: warn below the first, stop below the second. Default 0.3 and 0.03. */
   warnEntropy?: number;
   minEntropy?: number;
+  /**
+   * Whether the Solver's entropy is watched, too. Default true; false where a task has one right answer, since to be
+   * sure of it is what is to be learnt.
+   */
+  solverEntropy?: boolean;
   /** Mean length as a share of the first step's: warn below it (rewards are often hacked by brevity). Default 0.3. */
   warnLength?: number;
   /** Warn when more than this share of answers is cut off. Default 0.9. */
@@ -27,6 +32,7 @@ const DEFAULTS: Required<WatchOptions> = {
   maxKl: 2,
   warnEntropy: 0.3,
   minEntropy: 0.03,
+  solverEntropy: true,
   warnLength: 0.3,
   warnClipped: 0.9,
   warnRejected: 0.5,
@@ -38,6 +44,10 @@ export function settleWatch(options: WatchOptions | undefined): Required<WatchOp
   const checked = checkOptions(options, known, 'watch');
   const result = { ...DEFAULTS };
   for (const name of known) {
+    if (name === 'solverEntropy') {
+      result[name] = expectBoolean(`watch.${name}`, checked[name] ?? DEFAULTS[name]);
+      continue;
+    }
     const value = checked[name] ?? DEFAULTS[name];
     result[name] = value === Infinity ? value : expectNumber(`watch.${name}`, value, { min: 0 });
   }
@@ -82,7 +92,8 @@ function watchRole(
       warnings.push(`The ${role} is ${now.kl.toFixed(2)} nats per token away from the reference.`);
     }
   }
-  if (first !== undefined && first.entropy > 0) {
+  const entropyMatters = role === 'challenger' || limits.solverEntropy;
+  if (entropyMatters && first !== undefined && first.entropy > 0) {
     const share = now.entropy / first.entropy;
     if (!(share >= limits.minEntropy)) {
       const least = `an entropy of at least ${limits.minEntropy} of the first step's`;

@@ -27,7 +27,7 @@ export async function initializeModel(directory: string, options: InitializeOpti
   const checked = checkOptions(options, ['config', 'tokenizer', 'seed'], 'initializeModel');
   if (!isRecord(checked.config)) throw invalid('config', 'the geometry of a model', checked.config);
   if (!isRecord(checked.tokenizer)) throw invalid('tokenizer', 'a tokenizer', checked.tokenizer);
-  const config = checkConfig(directory, checked.config as Omit<ModelConfig, 'parameterCount'>);
+  const config = checkConfig(directory, checked.config);
   const normal = seededNormal(expectUint64('seed', checked.seed ?? 0));
   await saveHuggingFace(directory, {
     config,

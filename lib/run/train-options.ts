@@ -111,6 +111,10 @@ const schema = z.strictObject({
     group: PLAY,
     description: 'who is paid for what: see docs/self-play.md',
   }).optional(),
+  challengerWeight: number(
+    { group: PLAY, description: "weight of the Challenger's loss beside the Solver's (α)" },
+    0,
+  ),
   selfReward: number({ group: PLAY, description: 'weight of the quality self-reward; 0 is off' }, 0),
   queries: integer({ group: PLAY, description: 'queries a step (N)' }, 1, 4096),
   answers: integer({ group: PLAY, description: 'answers a query (G)' }, 2, 4096),
@@ -163,6 +167,7 @@ const DEFAULTS = {
   task: 'instructions',
   keep: 2,
   probeSize: 32,
+  challengerWeight: 1,
   queries: 8,
   answers: 6,
   maxNewTokens: 64,
@@ -189,7 +194,7 @@ const WORLD_DEFAULTS = {
   maxNewTokens: 24,
   queryTokens: 32,
   learningRate: 3e-4,
-  klBeta: 0.01,
+  klBeta: 0,
 } as const;
 
 /**
@@ -289,8 +294,9 @@ export function resumeTrainOptions(
       );
     }
   }
-  // The first two are missing from runs of earlier versions.
-  const options = parse({ task: DEFAULTS.task, reportEvery: DEFAULTS.reportEvery, ...rest, ...given });
+  // What runs of earlier versions were silent about is what they did.
+  const { task, reportEvery, challengerWeight } = DEFAULTS;
+  const options = parse({ task, reportEvery, challengerWeight, ...rest, ...given });
   if (typeof scheduleSteps !== 'number')
     throw invalid('scheduleSteps', 'a number in config.json', scheduleSteps);
   return { ...options, scheduleSteps };
@@ -308,7 +314,7 @@ function parse(values: Record<string, unknown>): z.infer<typeof schema> {
 /** What no option alone can tell. */
 function checkTogether(options: z.infer<typeof schema>, given: Readonly<Record<string, unknown>>): void {
   if (options.queriesFile !== undefined) {
-    for (const name of ['preset', 'queryTokens', 'selfReward'] as const) {
+    for (const name of ['preset', 'queryTokens', 'challengerWeight', 'selfReward'] as const) {
       if (given[name] === undefined || given[name] === 0) continue;
       throw invalid(
         name,

@@ -48,8 +48,6 @@ describe('usage', () => {
     ['an option of another command', ['info', '--seed', '1', 'x'], 'Expected a known option for `lsp info`'],
     ['a value that is no number', ['train', '--steps', 'many'], "'--steps <n>' argument 'many' is invalid"],
     ['a missing value', ['generate', '--model'], "'--model <path>' argument missing"],
-    ['a missing model', ['train', '--out', 'x'], 'Expected a path for `--model` but received nothing.'],
-    ['a missing directory', ['train', '--model', 'x'], 'Expected a directory for `--out`'],
     [
       'both ways to begin',
       ['train', '--resume', 'x', '--out', 'y'],

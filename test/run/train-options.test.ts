@@ -31,6 +31,27 @@ describe('options of a run', () => {
     expect(resumeTrainOptions(stored, {})).toEqual(options);
   });
 
+  test('the tiny world has defaults of its own', () => {
+    const world = resolveTrainOptions({ task: 'world' });
+    expect(world).toMatchObject({ preset: 'recommended', selfReward: 0, klBeta: 0, answers: 8 });
+    expect(resolveTrainOptions({ task: 'world', preset: 'paper' })).toMatchObject({ selfReward: 0.2 });
+    expect(resolveTrainOptions({ task: 'world', answers: 4, klBeta: 0.1 })).toMatchObject({
+      answers: 4,
+      klBeta: 0.1,
+    });
+    expect(resumeTrainOptions({ ...world }, {})).toEqual(world);
+  });
+
+  test('a run of an earlier version resumes with what was not an option then', () => {
+    const {
+      task: _task,
+      reportEvery: _every,
+      challengerWeight: _weight,
+      ...earlier
+    } = resolveTrainOptions({});
+    expect(resumeTrainOptions(earlier, {})).toEqual(resolveTrainOptions({}));
+  });
+
   test('unknown ones are errors with a suggestion', () => {
     expect(failure(() => resolveTrainOptions({ learningrate: 1 }))).toMatchObject({
       code: 'UNKNOWN_OPTION',

@@ -30,10 +30,16 @@ function subtract(a: string, b: string): string {
   return result.replace(/^0+(?=\d)/, '');
 }
 
-/** Truth by JavaScript's own operators, whose precedence is that of the world. */
+/** Truth by rewriting: first every "not", then every "and", then every "or". */
 function truth(expression: string): string {
-  const script = expression.replaceAll('not', '!').replaceAll('and', '&&').replaceAll('or', '||');
-  return String(new Function(`return ${script}`)());
+  let text = expression;
+  const rewrite = (pattern: RegExp, by: (a: string, b: string) => boolean) => {
+    while (pattern.test(text)) text = text.replace(pattern, (_, a: string, b: string) => String(by(a, b)));
+  };
+  rewrite(/not (true|false)/, (a) => a === 'false');
+  rewrite(/(true|false) and (true|false)/, (a, b) => a === 'true' && b === 'true');
+  rewrite(/(true|false) or (true|false)/, (a, b) => a === 'true' || b === 'true');
+  return text;
 }
 
 function list(operations: string, items: string): string {

@@ -22,40 +22,34 @@ const drawn = (kind: string) =>
   );
 
 describe.each(KIND_NAMES)('%s', (kind) => {
+  const tasks = drawn(kind);
+
   it('draws tasks of the level asked for, of any level', () => {
-    LEVELS.forEach((level, l) => {
-      for (const task of drawn(kind).slice(l * DRAWS, (l + 1) * DRAWS)) {
-        expect(task).toMatchObject({ kind, level });
-      }
-    });
+    const expected = LEVELS.flatMap((level) => Array<number>(DRAWS).fill(level));
+    expect(tasks.map(({ level }) => level)).toEqual(expected);
+    expect(new Set(tasks.map((task) => task.kind))).toEqual(new Set([kind]));
   });
 
   it('reads what it writes as the same task', () => {
-    for (const task of drawn(kind)) expect(parseTask(task.text)).toEqual(task);
+    expect(tasks.map(({ text }) => parseTask(text))).toEqual(tasks);
   });
 
   it('knows the right answer', () => {
-    for (const { text, answer } of drawn(kind)) expect([text, answer]).toEqual([text, oracle(text)]);
+    expect(tasks.map(({ text, answer }) => [text, answer])).toEqual(
+      tasks.map(({ text }) => [text, oracle(text)]),
+    );
   });
 
-  it('gives slips and other wrong answers less than half, and the right one everything', () => {
-    for (const task of drawn(kind)) {
+  it('gives the right answer everything; slips and other wrong ones at most one half', () => {
+    const unpaid = tasks.filter((task) => !isRight(task, task.answer) || creditOf(task, task.answer) !== 1);
+    expect(unpaid).toEqual([]);
+    const overpaid = tasks.flatMap((task) => {
       const { answer, slip } = task;
-      expect(isRight(task, answer)).toBe(true);
-      expect(creditOf(task, answer)).toBe(1);
-      for (const wrong of [
-        slip,
-        '',
-        `${answer} x`,
-        `x${answer}`,
-        answer.slice(0, -1),
-        `${answer}1`,
-        'maybe',
-      ]) {
-        expect([task.text, wrong, isRight(task, wrong)]).toEqual([task.text, wrong, false]);
-        expect(creditOf(task, wrong)).toBeLessThanOrEqual(0.5);
-      }
-    }
+      return [slip, '', `${answer} x`, `x${answer}`, answer.slice(0, -1), `${answer}1`, 'maybe']
+        .filter((wrong) => isRight(task, wrong) || creditOf(task, wrong) > 0.5)
+        .map((wrong) => [task.text, wrong]);
+    });
+    expect(overpaid).toEqual([]);
   });
 });
 
@@ -145,8 +139,8 @@ describe('held-out suites', () => {
   });
 
   it('have as many different tasks of every kind and level as asked for', () => {
-    const tasks = heldOutTasks({ levels: [3, 4, 5, 6], perCell: 6 });
-    expect(tasks).toHaveLength(KIND_NAMES.length * 4 * 6);
+    const tasks = heldOutTasks({ levels: [3, 4, 5, 6], perCell: 4 });
+    expect(tasks).toHaveLength(KIND_NAMES.length * 4 * 4);
     expect(new Set(tasks.map(({ text }) => text)).size).toBe(tasks.length);
   });
 

@@ -72,6 +72,8 @@ export function makeTrainer(options: TrainOptions, parts: TrainerParts): LspTrai
     learner: parts.learner,
     reward: parts.reward,
     kl: { form: options.klForm, coefficient: options.klBeta },
+    watch: gameOf(options).watch,
+    measureKl: gameOf(options).measureKl,
     updatesPerBatch: options.updatesPerBatch,
     seed,
     checkpoint: parts.checkpoint,
@@ -89,6 +91,7 @@ export function makeTrainer(options: TrainOptions, parts: TrainerParts): LspTrai
   return new LspTrainer({
     ...common,
     objective,
+    challengerWeight: options.challengerWeight,
     gate: game.gate(name) ?? gate,
     ...(game.duplicates && { duplicates: game.duplicates }),
     challenger: { task: game.task, queries, maxNewTokens: queryTokens, temperature },

@@ -13,6 +13,7 @@ import {
   type JudgeReport,
   type PresetName,
   type Task,
+  type WatchOptions,
 } from '../../lsp';
 import type { Reward } from '../../rewards/reward';
 import { VerifiableInstructions } from '../../rewards/verifiable-instructions';
@@ -36,6 +37,9 @@ export interface Game {
   readonly duplicates?: DuplicateOptions;
   judge(reference: PolicyModel): SelfReward;
   measureJudge(judge: SelfReward, signal: AbortSignal): Promise<JudgeReport>;
+  readonly watch?: WatchOptions;
+  /** Whether KL is reported even where no term of the loss keeps it small: it takes a reference in memory. */
+  readonly measureKl: boolean;
   /** The measure of progress, on what no training has seen. */
   probe(
     model: PolicyModel,
@@ -52,6 +56,7 @@ const instructions: Game = {
   gate: () => null,
   judge: (reference) => new SelfReward(reference),
   measureJudge: (judge, signal) => judge.preflight({ signal }),
+  measureKl: false,
   probe: runProbe,
   words: { score: 'probe', items: 'held-out prompts' },
 };
@@ -72,6 +77,8 @@ const world: Game = {
   duplicates: { threshold: 1, history: WORLD_HISTORY },
   judge: worldJudge,
   measureJudge: (judge, signal) => measureWorldJudge(judge, { signal }),
+  watch: { solverEntropy: false },
+  measureKl: true,
   probe: async (model, { size, maxNewTokens, signal, onProgress }) => {
     const tasks = heldOutTasks({ perCell: Math.max(1, Math.round(size / WORLD_CELLS)) });
     const result = await evaluateWorld(model, { tasks, maxNewTokens, signal, onProgress });
@@ -85,4 +92,9 @@ const GAMES: Readonly<Record<TrainOptions['task'], Game>> = { instructions, worl
 
 export function gameOf({ task }: Pick<TrainOptions, 'task'>): Game {
   return GAMES[task];
+}
+
+/** Whether a run keeps the frozen starting model: for the KL, or as a judge. */
+export function needsReference(options: TrainOptions): boolean {
+  return options.klBeta > 0 || options.selfReward > 0 || gameOf(options).measureKl;
 }

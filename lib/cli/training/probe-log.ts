@@ -25,8 +25,9 @@ export class ProbeLog {
     const { run, model, options, signal, output } = this.#parts;
     const { probeSize, maxNewTokens } = options;
     if (probeSize === 0 || (await run.probes.read()).some((record) => record.step === step)) return;
-    const { probe, words } = gameOf(options);
-    const result = await probe(model, {
+    const game = gameOf(options);
+    const { words } = game;
+    const result = await game.probe(model, {
       size: probeSize,
       maxNewTokens,
       signal,

@@ -24,7 +24,7 @@ import { stopOnSignals } from '../signals';
 import { checkUsage } from '../usage';
 import { runVersions } from '../versions';
 import { makeLearner, makeReward, makeTrainer } from './build';
-import { gameOf } from './games';
+import { gameOf, needsReference } from './games';
 import { preflight } from './preflight';
 import { ProbeLog } from './probe-log';
 import { TrainingReport } from './report';
@@ -191,7 +191,7 @@ class Session {
     policy: LanguageModel,
     { options, resumed, startingModel }: Plan,
   ): Promise<LanguageModel | null> {
-    if (options.klBeta === 0 && options.selfReward === 0) return null;
+    if (!needsReference(options)) return null;
     if (resumed?.checkpoint) return this.#loadModel(startingModel.path, options);
     const reference = await policy.clone();
     this.#cleanup.push(() => reference.dispose());

@@ -79,6 +79,11 @@ const CHECKS: readonly Check[] = [
   { check: damagedLines },
 ];
 
+function scoreIsDown(run: RunData): boolean {
+  const { before, after } = beforeAndAfter(run);
+  return !before || !after || after.score < before.score;
+}
+
 function scoreFell(run: RunData): Notice[] {
   const { before, after } = beforeAndAfter(run);
   if (!before || !after || after.score >= before.score) return [];
@@ -117,13 +122,15 @@ function roleFell(run: RunData, role: Role, name: 'entropy' | 'length'): Notice[
   const [first, last] = [values[0], values.at(-1)];
   if (first === undefined || last === undefined || first <= 0 || last >= LEAST_SHARE * first) return [];
   const what = name === 'entropy' ? 'entropy' : 'texts';
+  const isCertainty = name === 'entropy' && role === 'solver' && !scoreIsDown(run);
   return [
     {
-      severity: 'warning',
+      severity: isCertainty ? 'note' : 'warning',
       text: `The ${role}'s ${what} fell to ${percent(last / first)} of the first step's ${name}.`,
       detail:
         name === 'entropy'
-          ? 'Its samples become all alike: a larger KL coefficient or a lower learning rate holds against it.'
+          ? 'Its samples become all alike. Where a task has one right answer that is what learning looks like; ' +
+            'elsewhere a larger KL coefficient or a lower learning rate holds against it.'
           : 'Short answers may be a way around the reward.',
     },
   ];

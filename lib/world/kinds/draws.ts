@@ -1,7 +1,7 @@
 /** Random choices that the kinds share. */
 import type { Random } from '../../lsp/types';
 
-const LETTERS = 'abcdefghijklmnopqrstuvwxyz';
+const LETTERS = Array.from('abcdefghijklmnopqrstuvwxyz');
 
 /** An integer from `low` to `high`, both inclusive. */
 export function integer(low: number, high: number, random: Random): number {
@@ -13,7 +13,7 @@ export function pick<T>(choices: readonly T[], random: Random): T {
 }
 
 export function letter(random: Random): string {
-  return pick([...LETTERS], random);
+  return pick(LETTERS, random);
 }
 
 export function letters(count: number, random: Random): string[] {

@@ -125,7 +125,7 @@ const sequence = defineKind<Numbers>({
   solve: (values) => String(values.at(-1)! + (values[1]! - values[0]!)),
   slip: (values) => String(values.at(-1)! + (values[1]! - values[0]! === 1n ? 2n : 1n)),
   draw: (level, random) => {
-    const start = integer(0, 60, random);
+    const start = integer(0, 80, random);
     const length = pick([3, 4], random);
     return Array.from({ length }, (_, i) => BigInt(start + i * level));
   },

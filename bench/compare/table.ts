@@ -1,0 +1,102 @@
+/** The numbers of a comparison: means over seeds, 95 % intervals, paired differences; and a table of them. */
+import { pairedDifference } from '../../lib/eval/probe';
+import type { Measurement } from './measure';
+import { METHODS } from './methods';
+
+/** What others are compared with, seed by seed. */
+export const BASELINE = 'grpo';
+
+/** Mean and 95 % interval (Student's t over seeds); the ends are null for one seed. */
+export interface Interval {
+  mean: number;
+  low: number | null;
+  high: number | null;
+}
+
+export interface MethodSummary {
+  name: string;
+  title: string;
+  description: string;
+  runs: readonly Measurement[];
+  accuracy: Interval;
+  sampled: Interval;
+  beyond: Interval;
+  /** Accuracy minus that of the baseline with the same seed; null for the baseline and where no pair is there. */
+  difference: Interval | null;
+  failed: number;
+}
+
+const BASE = { name: 'base', title: 'Base model', description: 'as bundled, without any training' };
+
+/** In the order of `METHODS`, the base model first; methods without a run are left out. */
+export function summarize(measurements: readonly Measurement[]): MethodSummary[] {
+  const baseline = measurements.filter(({ method }) => method === BASELINE);
+  return [BASE, ...METHODS].flatMap(({ name, title, description }) => {
+    const runs = measurements.filter(({ method }) => method === name).sort((a, b) => a.seed - b.seed);
+    if (runs.length === 0) return [];
+    const pairs = runs.flatMap((run) => {
+      const other = baseline.find(({ seed }) => seed === run.seed);
+      return other && name !== BASELINE && name !== 'base' ? [[other.accuracy, run.accuracy] as const] : [];
+    });
+    return {
+      name,
+      title,
+      description,
+      runs,
+      accuracy: intervalOf(runs.map(({ accuracy }) => accuracy)),
+      sampled: intervalOf(runs.map(({ sampled }) => sampled)),
+      beyond: intervalOf(runs.map(({ beyond }) => beyond)),
+      difference: pairs.length === 0 ? null : intervalOf(pairs.map(([before, after]) => after - before)),
+      failed: runs.filter(({ failed }) => failed !== null).length,
+    };
+  });
+}
+
+export function intervalOf(values: readonly number[]): Interval {
+  const zeros = values.map(() => 0);
+  const { mean, low, high } = pairedDifference(zeros, values) ?? { mean: values[0]!, low: null, high: null };
+  return { mean, low, high };
+}
+
+/** Shares as points: `85.1 ± 0.9`. */
+function points({ mean, high }: Interval, signed = false): string {
+  const sign = signed && mean >= 0 ? '+' : '';
+  const half = high === null ? '' : ` ± ${(100 * (high - mean)).toFixed(1)}`;
+  return `${sign}${(100 * mean).toFixed(1)}${half}`;
+}
+
+function mean(values: readonly (number | null)[]): string {
+  const present = values.filter((value) => value !== null);
+  return present.length === 0 ? '–' : (present.reduce((a, b) => a + b, 0) / present.length).toFixed(2);
+}
+
+/** A Markdown table. */
+export function comparisonTable(measurements: readonly Measurement[]): string {
+  const rows = summarize(measurements).map(
+    ({ title, runs, accuracy, sampled, beyond, difference, failed }) => [
+      title,
+      String(runs.length),
+      points(accuracy),
+      difference ? points(difference, true) : '',
+      points(sampled),
+      points(beyond),
+      mean(runs.map(({ late }) => late.difficulty)),
+      mean(runs.map(({ hardest }) => hardest)),
+      mean(runs.map(({ late }) => late.value)),
+      failed === 0 ? '' : `${failed} stopped`,
+    ],
+  );
+  const header = [
+    'method',
+    'seeds',
+    'accuracy',
+    'against GRPO',
+    'sampled',
+    'levels 5–6',
+    'late difficulty',
+    'hardest',
+    'late V',
+    '',
+  ];
+  return [header, header.map(() => '---'), ...rows].map((cells) => `| ${cells.join(' | ')} |`).join('\n');
+}

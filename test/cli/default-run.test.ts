@@ -1,0 +1,61 @@
+/** `lsp train` as a newcomer calls it, without a model or a directory: the bundled model, the tiny world, a page. */
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { lsp, values } from './support';
+
+/** Small, and otherwise the default: a step takes half a second. */
+const SHORT = ['--steps', '3', '--probe-size', '76', '--checkpoint-every', '2', '--threads', '2'];
+
+let root: string;
+beforeAll(() => {
+  root = mkdtempSync(join(tmpdir(), 'lsp-default-'));
+});
+afterAll(() => rmSync(root, { recursive: true, force: true }));
+
+const records = (run: string, file: string) =>
+  readFileSync(join(root, 'runs', run, file), 'utf8')
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line));
+
+test('plays the tiny world with the bundled model and tells what came out of it', async () => {
+  const { code, stdout, stderr } = await lsp(['train', ...SHORT], { cwd: root });
+  expect(stderr).toBe('');
+  expect(code).toBe(0);
+  expect(stdout).toMatch(/accuracy after step 0: \d+\.\d % on 7\d held-out tasks/);
+  expect(stdout).toMatch(/best {4}.*\n {2}worst/);
+  expect(stdout).toMatch(/before {3}after\naddition +\d+ % +\d+ %\n/);
+  expect(stdout).toMatch(/% before, [\d.]+ % after: [+−][\d.]+ points, 95 % interval/);
+  expect(readFileSync(join(root, 'runs', 'tiny', 'report.html'), 'utf8')).toContain('<h1>');
+
+  const metrics = records('tiny', 'metrics.jsonl');
+  expect(metrics).toHaveLength(3);
+  expect(metrics.at(-1)).toMatchObject({
+    queries: 76,
+    difficulty: { mean: expect.any(Number), max: expect.any(Number) },
+    rejections: expect.any(Object),
+    solver: { kl: expect.any(Number) },
+  });
+  const samples = records('tiny', 'samples.jsonl');
+  expect(samples[0].info).toMatchObject({ kind: 'addition', level: expect.any(Number) });
+  const [before] = records('tiny', 'probe.jsonl');
+  expect(before.groups).toHaveLength(19);
+});
+
+test('a second run takes the next name, and is the same to the byte', async () => {
+  const { code, stdout } = await lsp(['train', ...SHORT, '--threads', '1', '--json'], { cwd: root });
+  expect(code).toBe(0);
+  const end = values(stdout).at(-1);
+  expect(end).toMatchObject({ event: 'end', run: join(root, 'runs', 'tiny-2') });
+  expect(existsSync(end!['report'] as string)).toBe(true);
+  for (const file of ['metrics.jsonl', 'samples.jsonl', 'probe.jsonl']) {
+    const [first, second] = ['tiny', 'tiny-2'].map((run) =>
+      readFileSync(join(root, 'runs', run, file), 'utf8'),
+    );
+    expect(second).toBe(first);
+  }
+  const weights = (run: string) =>
+    readFileSync(join(root, 'runs', run, 'checkpoints', 'step-000003', 'model', 'model.safetensors'));
+  expect(weights('tiny-2').equals(weights('tiny'))).toBe(true);
+});
