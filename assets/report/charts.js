@@ -16,6 +16,7 @@
     { marker: 'star', dash: [4, 2] },
     { marker: 'cross', dash: [12, 4] },
     { marker: 'crossRot', dash: [1, 4] },
+    { marker: 'line', dash: [6, 2, 1, 2, 1, 2] },
   ];
 
   /** Paths of the markers in a box of 10 by 10, for the legend. */
@@ -27,6 +28,7 @@
     star: 'M5 1v8M1 5h8M2.2 2.2l5.6 5.6M7.8 2.2l-5.6 5.6',
     cross: 'M5 1v8M1 5h8',
     crossRot: 'M2 2l6 6M8 2l-6 6',
+    line: 'M1 5h8',
   };
 
   const markOf = (index) => MARKS[index % MARKS.length];

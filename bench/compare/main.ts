@@ -12,84 +12,115 @@ import { existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { appendFile, writeFile } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
-import { parseArgs } from 'node:util';
 import { SingleBar } from 'cli-progress';
+import { Command, InvalidArgumentError, Option } from 'commander';
+import { fingerprintModel } from '../../lib';
+import { pathOfSource } from '../../lib/model/formats';
 import { renderPage } from '../../lib/report/page';
 import { measure, measureBase, type Measurement, type MeasureOptions } from './measure';
 import { METHODS } from './methods';
 import { comparisonReport } from './page';
 import { comparisonTable } from './table';
 
-const { values: flags } = parseArgs({
-  options: {
-    methods: { type: 'string', default: METHODS.map(({ name }) => name).join(',') },
-    seeds: { type: 'string', default: '10' },
-    budget: { type: 'string', default: '150000' },
-    'learning-rate': { type: 'string', default: '3e-4' },
-    model: { type: 'string', default: 'tiny' },
-    out: { type: 'string', default: 'runs/compare' },
-    // What a process of this command is asked to do: one run, as JSON.
-    run: { type: 'string' },
-  },
-});
+interface Flags {
+  methods: string;
+  seeds: number;
+  budget: number;
+  learningRate: number;
+  model: string;
+  out: string;
+  /** What a process of this command is asked to do: one run, as JSON. */
+  run?: string;
+}
 
 interface Job {
   method: string;
   options: MeasureOptions;
 }
 
+function readFlags(argv: readonly string[]): Flags {
+  return new Command('compare')
+    .description('Methods of training against each other in the tiny world, over paired seeds.')
+    .option('--methods <names>', 'comma-separated', METHODS.map(({ name }) => name).join(','))
+    .option('--seeds <n>', 'seeds of each method', whole, 10)
+    .option('--budget <n>', 'generated tokens of each run', whole, 150_000)
+    .option('--learning-rate <x>', 'of AdamW', positive, 3e-4)
+    .option('--model <path>', 'the base model', 'tiny')
+    .option('--out <dir>', 'where results.jsonl and compare.html go', 'runs/compare')
+    .addOption(new Option('--run <json>').hideHelp())
+    .parse(argv, { from: 'user' })
+    .opts<Flags>();
+}
+
+function whole(text: string): number {
+  const value = Number(text);
+  if (!Number.isSafeInteger(value) || value < 1)
+    throw new InvalidArgumentError('Expected a whole number of at least 1.');
+  return value;
+}
+
+function positive(text: string): number {
+  const value = Number(text);
+  if (!(value > 0 && value < Infinity)) throw new InvalidArgumentError('Expected a number above 0.');
+  return value;
+}
+
 async function main(): Promise<void> {
+  const flags = readFlags(process.argv.slice(2));
   if (flags.run !== undefined) return runOne(JSON.parse(flags.run) as Job);
   mkdirSync(flags.out, { recursive: true });
   const results = join(flags.out, 'results.jsonl');
-  const jobs = plan();
-  const missing = jobs.filter(({ method, options }) => !found(read(results), method, options));
-  await runAll(missing, results);
-  const measurements = jobs.flatMap(({ method, options }) => found(read(results), method, options) ?? []);
+  const jobs = await plan(flags);
+  await runAll(
+    jobs.filter((job) => !find(read(results), job)),
+    results,
+  );
+  const measurements = jobs.flatMap((job) => find(read(results), job) ?? []);
   console.log(comparisonTable(measurements));
   const page = join(flags.out, 'compare.html');
   await writeFile(page, await renderPage(comparisonReport(measurements)));
   console.log(`\n${page}`);
 }
 
-/** All seeds of a method after those of the method before would leave a comparison without pairs: seeds come first. */
-function plan(): Job[] {
-  const names = flags.methods.split(',');
+/** Seed by seed, so that whatever is there when the command is interrupted has its pairs. */
+async function plan({ methods, seeds, budget, learningRate, model }: Flags): Promise<Job[]> {
+  const names = methods.split(',');
   const unknown = names.find((name) => !METHODS.some((method) => method.name === name));
   if (unknown !== undefined)
     throw new Error(`no method ${unknown}; known: ${METHODS.map((m) => m.name).join(', ')}`);
-  const options = (seed: number): MeasureOptions => ({
-    seed,
-    budget: Number(flags.budget),
-    learningRate: Number(flags['learning-rate']),
-    threads: 1,
-    model: flags.model,
-  });
-  const seeds = Array.from({ length: Number(flags.seeds) }, (_, seed) => seed);
+  const { path, files } = await fingerprintModel(pathOfSource(model));
+  const weights = files.find(({ file }) => /\.(?:safetensors|gguf)$/.test(file));
+  const base = { path, sha256: weights?.sha256 ?? '' };
+  const options = (seed: number) => ({ seed, budget, learningRate, threads: 1, model: base });
   return [
     { method: 'base', options: options(0) },
-    ...seeds.flatMap((seed) => names.map((method) => ({ method, options: options(seed) }))),
+    ...Array.from({ length: seeds }, (_, seed) => seed).flatMap((seed) =>
+      names.map((method) => ({ method, options: options(seed) })),
+    ),
   ];
 }
 
+/** Whole records; a line that an interruption cut off is none. */
 function read(path: string): Measurement[] {
   if (!existsSync(path)) return [];
-  const lines = readFileSync(path, 'utf8')
+  return readFileSync(path, 'utf8')
     .split('\n')
-    .filter((line) => line.endsWith('}'));
-  return lines.map((line) => JSON.parse(line) as Measurement);
+    .flatMap((line) => {
+      try {
+        return line === '' ? [] : [JSON.parse(line) as Measurement];
+      } catch {
+        return [];
+      }
+    });
 }
 
-function found(
-  all: readonly Measurement[],
-  method: string,
-  options: MeasureOptions,
-): Measurement | undefined {
-  const { seed, budget, learningRate } = options;
+function find(all: readonly Measurement[], { method, options }: Job): Measurement | undefined {
+  const { seed, budget, learningRate, model } = options;
   return all.find(
     (one) =>
       one.method === method &&
       one.seed === seed &&
+      one.model === model.sha256 &&
       (method === 'base' || (one.budget === budget && one.learningRate === learningRate)),
   );
 }
@@ -99,19 +130,25 @@ async function runAll(jobs: readonly Job[], results: string): Promise<void> {
   const bar = new SingleBar({
     format: '{bar} {value}/{total} runs · ETA {eta_formatted} · {last}',
     noTTYOutput: true,
+    notTTYSchedule: 30_000,
   });
   bar.start(jobs.length, 0, { last: '' });
   const queue = [...jobs];
   const worker = async () => {
     for (let job = queue.shift(); job; job = queue.shift()) {
       const measurement = await inProcess(job);
-      await appendFile(results, `${measurement}\n`);
+      // A line break first: the line before may have been cut off.
+      await appendFile(results, `\n${measurement}\n`);
       const { method, seed, accuracy } = JSON.parse(measurement) as Measurement;
       bar.increment(1, { last: `${method}, seed ${seed}: ${accuracy.toFixed(3)}` });
     }
   };
-  await Promise.all(Array.from({ length: Math.min(2, availableParallelism()) }, worker));
-  bar.stop();
+  try {
+    await Promise.all(Array.from({ length: Math.min(2, availableParallelism()) }, worker));
+  } finally {
+    queue.length = 0; // after a failure the other process finishes its run, and no more begin
+    bar.stop();
+  }
 }
 
 /** Runs this file for one job; its last line is the measurement. */
@@ -140,4 +177,7 @@ async function runOne({ method, options }: Job): Promise<void> {
   console.log(JSON.stringify(measurement));
 }
 
-void main();
+main().catch((error: unknown) => {
+  console.error(error instanceof Error ? error.message : error);
+  process.exitCode = 1;
+});

@@ -16,18 +16,20 @@ export interface Measurement {
   seed: number;
   budget: number;
   learningRate: number;
+  /** SHA-256 of the base model's weights: results of another model are not compared. */
+  model: string;
   steps: number;
   tokens: number;
   /** Held-out accuracy after so many generated tokens. */
   curve: { tokens: number; accuracy: number }[];
-  /** Greedy, on the larger suite. */
+  /** pass@1 at temperature 1, on the larger suite. */
   accuracy: number;
-  /** Of answers sampled at temperature 1. */
-  sampled: number;
-  /** Greedy, levels 5 and 6. */
+  /** Of greedy answers. */
+  greedy: number;
+  /** pass@1 on levels 5 and 6. */
   beyond: number;
   byKind: Record<string, number>;
-  /** Of the last tenth of the steps: what was played by then. Null where there is no Challenger. */
+  /** Of the last tenth of the steps: what was played by then. */
   late: Late;
   /** Greatest difficulty of a query that was answered; null without a Challenger. */
   hardest: number | null;
@@ -51,21 +53,22 @@ export interface MeasureOptions {
   budget: number;
   learningRate: number;
   threads: number;
-  model: string;
+  /** Where the base model lies, and the hash of its weights. */
+  model: { path: string; sha256: string };
 }
 
 /** The base model itself, measured like the others. */
 export async function measureBase(options: MeasureOptions): Promise<Measurement> {
-  await using model = await LanguageModel.load(options.model, { threads: options.threads });
+  await using model = await LanguageModel.load(options.model.path, { threads: options.threads });
   return { ...header('base', options), ...(await final(model)), ...untrained() };
 }
 
 export async function measure(method: Method, options: MeasureOptions): Promise<Measurement> {
   const started = performance.now();
-  const { budget, seed, learningRate, threads } = options;
-  await using model = await LanguageModel.load(options.model, { threads });
+  const { budget, seed, threads } = options;
+  await using model = await LanguageModel.load(options.model.path, { threads });
   await using reference = await model.clone();
-  await using learner = await Learner.create(model, { learningRate: constant(learningRate) });
+  await using learner = await Learner.create(model, { learningRate: constant(options.learningRate) });
   const tasks = heldOutTasks(ALONG);
   const accuracy = async () => (await evaluateWorld(model, { tasks })).accuracy;
   const curve = [{ tokens: 0, accuracy: await accuracy() }];
@@ -97,20 +100,20 @@ export async function measure(method: Method, options: MeasureOptions): Promise<
   };
 }
 
-function header(method: string, { seed, budget, learningRate }: MeasureOptions) {
-  return { method, seed, budget, learningRate };
+function header(method: string, { seed, budget, learningRate, model }: MeasureOptions) {
+  return { method, seed, budget, learningRate, model: model.sha256 };
 }
 
 async function final(model: LanguageModel) {
   const tasks = heldOutTasks(FINAL);
-  const greedy = await evaluateWorld(model, { tasks });
-  const sampled = await evaluateWorld(model, { tasks, temperature: 1, samples: 4 });
+  const sampled = await evaluateWorld(model, { tasks });
+  const greedy = await evaluateWorld(model, { tasks, temperature: 0 });
   const beyond = await evaluateWorld(model, { tasks: heldOutTasks(BEYOND) });
   return {
-    accuracy: greedy.accuracy,
-    sampled: sampled.accuracy,
+    accuracy: sampled.accuracy,
+    greedy: greedy.accuracy,
     beyond: beyond.accuracy,
-    byKind: byKind(greedy),
+    byKind: byKind(sampled),
   };
 }
 

@@ -17,7 +17,7 @@ import {
   type LspTrainerOptions,
   type StepResult,
 } from '../../lib';
-import { tinyWorld, trainingQueries, worldJudge, WorldReward } from '../../lib/world';
+import { normalizeAnswer, tinyWorld, trainingQueries, worldJudge, WorldReward } from '../../lib/world';
 
 export interface MethodParts {
   learner: Learner;
@@ -43,6 +43,16 @@ export interface Method {
 const QUERIES = 76;
 const SOLVER = { answers: 8, maxNewTokens: 24 };
 const CHALLENGER = { task: tinyWorld(), queries: QUERIES, maxNewTokens: 32 };
+/** α of the self-play methods. */
+const CHALLENGER_WEIGHT = 0.3;
+
+/** What all methods have in common, for people. */
+export const SETTINGS: readonly (readonly [string, string])[] = [
+  ['a step', `${QUERIES} queries, ${SOLVER.answers} answers to each, temperature 1, one AdamW update`],
+  ['tokens', `at most ${CHALLENGER.maxNewTokens} a query, ${SOLVER.maxNewTokens} an answer`],
+  ["weight of the Challenger's loss", String(CHALLENGER_WEIGHT)],
+  ['KL', 'measured, not part of the loss'],
+];
 
 /** λ of the methods with a judge. */
 const QUALITY_WEIGHT = 0.2;
@@ -73,6 +83,7 @@ function selfPlay(parts: MethodParts, options: Partial<LspTrainerOptions>): LspT
   return new LspTrainer({
     ...common(parts),
     challenger: CHALLENGER,
+    challengerWeight: CHALLENGER_WEIGHT,
     duplicates: { threshold: 1, history: 1024 },
     ...options,
   });
@@ -84,6 +95,9 @@ function lsp(parts: MethodParts): LspTrainer {
 }
 
 const onlyStage = (start: Stage['start']): Stage[] => [{ share: 1, start }];
+
+/** Answers vote as the checker compares them. */
+const vote = new MajorityVote({ extract: normalizeAnswer });
 
 /** A task is asked once: the gate of the methods that have one. */
 const gate = duplicateGate({ threshold: 1 });
@@ -134,7 +148,7 @@ export const METHODS: readonly Method[] = [
     name: 'r-zero',
     title: 'R-Zero',
     description: 'no data, no checker: majority vote; Challenger paid 1 − 2 |s − ½| − repetition',
-    stages: onlyStage((parts) => selfPlay(parts, { objective: rZero(), reward: new MajorityVote(), gate })),
+    stages: onlyStage((parts) => selfPlay(parts, { objective: rZero(), reward: vote, gate })),
   },
   {
     name: 'absolute-zero',
@@ -146,7 +160,7 @@ export const METHODS: readonly Method[] = [
     name: 'sqlm',
     title: 'SQLM',
     description: 'no data, no checker: majority vote; Challenger paid 1 where 0 < s < 1',
-    stages: onlyStage((parts) => selfPlay(parts, { objective: sqlm(), reward: new MajorityVote(), gate })),
+    stages: onlyStage((parts) => selfPlay(parts, { objective: sqlm(), reward: vote, gate })),
   },
 ];
 

@@ -2,7 +2,8 @@
 import type { LineChart, Report, Series } from '../../lib/report/types';
 import { KIND_NAMES } from '../../lib/world';
 import type { Measurement } from './measure';
-import { BASELINE, intervalOf, summarize, type Interval, type MethodSummary } from './table';
+import { SETTINGS } from './methods';
+import { BASELINE, intervalOf, pairedMethods, summarize, type Interval, type MethodSummary } from './table';
 
 const PERCENT = { style: 'percent', maximumFractionDigits: 1 } as const;
 const POINTS = { style: 'percent', maximumFractionDigits: 1, signDisplay: 'exceptZero' } as const;
@@ -11,7 +12,9 @@ const POSITIONS = 8;
 export function comparisonReport(measurements: readonly Measurement[]): Report {
   const summaries = summarize(measurements);
   const trained = summaries.filter(({ name }) => name !== 'base');
-  const best = trained.reduce((a, b) => (b.accuracy.mean > a.accuracy.mean ? b : a));
+  const [first] = trained;
+  if (!first) throw new Error('there is no run of any method yet');
+  const best = trained.reduce((a, b) => (b.accuracy.mean > a.accuracy.mean ? b : a), first);
   const budget = Math.max(...measurements.map((one) => one.budget));
   const seeds = Math.max(...trained.map(({ runs }) => runs.length));
   return {
@@ -27,11 +30,11 @@ export function comparisonReport(measurements: readonly Measurement[]): Report {
       {
         id: 'accuracy',
         title: 'Held-out accuracy',
-        blocks: [accuracyChart(summaries), differenceChart(trained)],
+        blocks: [accuracyChart(summaries), differenceChart(trained), pairTable(summaries)],
       },
       { id: 'curves', title: 'Along the training', blocks: [curveChart(trained, budget)] },
       { id: 'kinds', title: 'By kind of task', blocks: [kindTable(summaries)] },
-      { id: 'methods', title: 'Methods', blocks: [methodTable(summaries)] },
+      { id: 'methods', title: 'Methods', blocks: [methodTable(summaries), settingsTable(measurements)] },
     ],
     colophon: 'Made by `npm run compare`.',
   };
@@ -45,17 +48,19 @@ function resultTable(summaries: readonly MethodSummary[]): Report['summary'][num
     caption: 'Means over seeds',
     columns: [
       { name: 'Method' },
+      { name: 'Tokens', format: { maximumFractionDigits: 0 } },
       { name: 'Accuracy', format: PERCENT },
       { name: 'Against GRPO', format: POINTS },
-      { name: 'Sampled', format: PERCENT },
+      { name: 'Greedy', format: PERCENT },
       { name: 'Levels 5 and 6', format: PERCENT },
       { name: 'Ended early', format: { maximumFractionDigits: 0 } },
     ],
-    rows: summaries.map(({ title, accuracy, difference, sampled, beyond, failed }) => [
+    rows: summaries.map(({ title, runs, accuracy, difference, greedy, beyond, failed }) => [
       title,
+      intervalOf(runs.map(({ tokens }) => tokens)).mean,
       accuracy.mean,
       difference?.mean ?? null,
-      sampled.mean,
+      greedy.mean,
       beyond.mean,
       failed,
     ]),
@@ -74,7 +79,7 @@ function accuracyChart(summaries: readonly MethodSummary[]): Report['summary'][n
     id: 'accuracy-of-methods',
     title: 'Accuracy at the end',
     caption:
-      'Share of held-out tasks that are answered exactly right, greedily; whiskers are 95 % intervals.',
+      'Share of answers to held-out tasks that are exactly right (pass@1, temperature 1); whiskers are 95 % intervals.',
     along: { label: 'Method', positions: summaries.map(({ title }) => title) },
     value: { label: 'Accuracy', format: PERCENT, min: 0, max: 1 },
     series: [
@@ -126,7 +131,9 @@ function curveChart(trained: readonly MethodSummary[], budget: number): LineChar
     shape: 'lines',
     id: 'accuracy-along',
     title: 'Held-out accuracy',
-    caption: 'Against the tokens generated so far; bands are 95 % intervals over seeds.',
+    caption:
+      'Against the tokens generated so far, on half of the tasks that are answered at the end; bands are 95 % ' +
+      'intervals over seeds.',
     along: { label: 'Generated tokens', positions },
     value: { label: 'Accuracy', format: PERCENT, min: 0, max: 1 },
     series: trained.map(({ title, runs }) =>
@@ -150,6 +157,33 @@ function kindTable(summaries: readonly MethodSummary[]): Report['summary'][numbe
       kind,
       ...summaries.map(({ runs }) => intervalOf(runs.map((run) => run.byKind[kind]!)).mean),
     ]),
+  };
+}
+
+function pairTable(summaries: readonly MethodSummary[]): Report['summary'][number] {
+  return {
+    kind: 'table',
+    caption: 'Other pairs, mean of the differences of runs with the same seed',
+    columns: [
+      { name: 'Pair', wide: true },
+      ...['Difference', 'From', 'To'].map((name) => ({ name, format: POINTS })),
+    ],
+    rows: pairedMethods(summaries).map(({ title, difference: { mean, low, high } }) => [
+      title,
+      mean,
+      low,
+      high,
+    ]),
+  };
+}
+
+function settingsTable(measurements: readonly Measurement[]): Report['summary'][number] {
+  const [{ learningRate, model }] = measurements as [Measurement];
+  return {
+    kind: 'table',
+    caption: 'What all methods have in common',
+    columns: [{ name: 'Setting' }, { name: 'Value', wide: true }],
+    rows: [...SETTINGS, ['learning rate', `${learningRate}, constant`], ['weights of the base model', model]],
   };
 }
 

@@ -19,7 +19,7 @@ export interface MethodSummary {
   description: string;
   runs: readonly Measurement[];
   accuracy: Interval;
-  sampled: Interval;
+  greedy: Interval;
   beyond: Interval;
   /** Accuracy minus that of the baseline with the same seed; null for the baseline and where no pair is there. */
   difference: Interval | null;
@@ -44,7 +44,7 @@ export function summarize(measurements: readonly Measurement[]): MethodSummary[]
       description,
       runs,
       accuracy: intervalOf(runs.map(({ accuracy }) => accuracy)),
-      sampled: intervalOf(runs.map(({ sampled }) => sampled)),
+      greedy: intervalOf(runs.map(({ greedy }) => greedy)),
       beyond: intervalOf(runs.map(({ beyond }) => beyond)),
       difference: pairs.length === 0 ? null : intervalOf(pairs.map(([before, after]) => after - before)),
       failed: runs.filter(({ failed }) => failed !== null).length,
@@ -56,6 +56,31 @@ export function intervalOf(values: readonly number[]): Interval {
   const zeros = values.map(() => 0);
   const { mean, low, high } = pairedDifference(zeros, values) ?? { mean: values[0]!, low: null, high: null };
   return { mean, low, high };
+}
+
+/** What the paper's claims compare: a method with another of the same seed. */
+const PAIRS: readonly (readonly [string, string])[] = [
+  ['lsp', 'lsp-zero'],
+  ['recommended', 'lsp'],
+  ['grpo-then-lsp', 'lsp'],
+];
+
+export interface PairedMethods {
+  title: string;
+  difference: Interval;
+}
+
+export function pairedMethods(summaries: readonly MethodSummary[]): PairedMethods[] {
+  return PAIRS.flatMap(([name, other]) => {
+    const [one, two] = [name, other].map((wanted) => summaries.find((summary) => summary.name === wanted));
+    if (!one || !two) return [];
+    const differences = one.runs.flatMap((run) => {
+      const pair = two.runs.find(({ seed }) => seed === run.seed);
+      return pair ? [run.accuracy - pair.accuracy] : [];
+    });
+    if (differences.length === 0) return [];
+    return [{ title: `${one.title} against ${two.title}`, difference: intervalOf(differences) }];
+  });
 }
 
 /** Shares as points: `85.1 ± 0.9`. */
@@ -72,31 +97,35 @@ function mean(values: readonly (number | null)[]): string {
 
 /** A Markdown table. */
 export function comparisonTable(measurements: readonly Measurement[]): string {
-  const rows = summarize(measurements).map(
-    ({ title, runs, accuracy, sampled, beyond, difference, failed }) => [
-      title,
-      String(runs.length),
-      points(accuracy),
-      difference ? points(difference, true) : '',
-      points(sampled),
-      points(beyond),
-      mean(runs.map(({ late }) => late.difficulty)),
-      mean(runs.map(({ hardest }) => hardest)),
-      mean(runs.map(({ late }) => late.value)),
-      failed === 0 ? '' : `${failed} stopped`,
-    ],
-  );
+  const summaries = summarize(measurements);
+  const rows = summaries.map(({ title, runs, accuracy, greedy, beyond, difference, failed }) => [
+    title,
+    String(runs.length),
+    points(accuracy),
+    difference ? points(difference, true) : '',
+    points(greedy),
+    points(beyond),
+    mean(runs.map(({ late }) => late.difficulty)),
+    mean(runs.map(({ hardest }) => hardest)),
+    mean(runs.map(({ late }) => late.value)),
+    failed === 0 ? '' : `${failed} stopped`,
+  ]);
   const header = [
     'method',
     'seeds',
+    'thousand tokens',
     'accuracy',
     'against GRPO',
-    'sampled',
+    'greedy',
     'levels 5–6',
     'late difficulty',
     'hardest',
     'late V',
     '',
   ];
-  return [header, header.map(() => '---'), ...rows].map((cells) => `| ${cells.join(' | ')} |`).join('\n');
+  const table = [header, header.map(() => '---'), ...rows].map((cells) => `| ${cells.join(' | ')} |`);
+  const pairs = pairedMethods(summaries).map(
+    ({ title, difference }) => `${title}: ${points(difference, true)} points`,
+  );
+  return [...table, '', ...pairs].join('\n');
 }

@@ -6,8 +6,8 @@ const PER_CELL = 8;
 
 export async function report(model: LanguageModel): Promise<void> {
   const tasks = world.heldOutTasks({ perCell: PER_CELL });
-  const greedy = await world.evaluateWorld(model, { tasks });
-  const sampled = await world.evaluateWorld(model, { tasks, temperature: 1, samples: 16 });
+  const greedy = await world.evaluateWorld(model, { tasks, temperature: 0 });
+  const sampled = await world.evaluateWorld(model, { tasks, samples: 16 });
   const beyond = await world.evaluateWorld(model, {
     tasks: world.heldOutTasks({ levels: [5, 6], perCell: PER_CELL }),
   });
@@ -17,7 +17,7 @@ Solver, on ${tasks.length} held-out tasks of levels 1 to 4
   greedy         ${percent(greedy.accuracy)}
   temperature 1  ${percent(sampled.accuracy)}
   pass@16        ${percent(sampled.passAtK)}
-  levels 5 and 6 ${percent(beyond.accuracy)} (greedy)
+  levels 5 and 6 ${percent(beyond.accuracy)} (temperature 1)
 Judge: AUC ${judge.auc.toFixed(3)} (right answers against careless ones; 0.5 is a coin)
 
                 greedy   temperature 1`);

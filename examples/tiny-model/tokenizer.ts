@@ -6,8 +6,12 @@ import type { TokenizerSource } from 'lsp';
 
 export const SPECIAL_TOKENS = ['<|end|>', '<|user|>', '<|assistant|>', '<|system|>'];
 
+/** From the last question on: the model learns single questions, and would be lost with what was said before. */
 const CHAT_TEMPLATE =
-  "{% for message in messages %}{{ '<|' + message['role'] + '|>' + message['content'] + '<|end|>' }}{% endfor %}" +
+  "{% set last = namespace(question=0) %}{% for message in messages %}{% if message['role'] == 'user' %}" +
+  '{% set last.question = loop.index0 %}{% endif %}{% endfor %}' +
+  "{% for message in messages %}{% if loop.index0 >= last.question %}{{ '<|' + message['role'] + '|>' + " +
+  "message['content'] + '<|end|>' }}{% endif %}{% endfor %}" +
   "{% if add_generation_prompt %}{{ '<|assistant|>' }}{% endif %}";
 
 /** Words, single digits, signs, white space; a blank belongs to what follows it. */

@@ -21,17 +21,36 @@ export function similarity(a: ReadonlySet<string>, b: ReadonlySet<string>): numb
   return union === 0 ? 1 : shared / union;
 }
 
+/** Tells for one text after another whether it is a near-duplicate of given ones. */
+export interface Likeness<T> {
+  /** What is compared of a text. */
+  of(text: string): T;
+  alike(a: T, b: T): boolean;
+}
+
 /**
- * Clusters of near-duplicates within a batch (single linkage): texts whose similarity reaches `threshold`, directly
- * or through others, get the same number, which is the index of the cluster's first text.
+ * Near-duplicates from a similarity of `threshold` on. At 1 only the same text is alike, blanks aside: where queries are
+ * short, two different ones may well have the same words ("7 + 4", "7 - 4").
+ */
+export function likeness(threshold: number): Likeness<string> | Likeness<Set<string>> {
+  if (threshold === 1) {
+    return { of: (text) => text.replace(/\s+/g, ' ').trim(), alike: (a: string, b: string) => a === b };
+  }
+  return { of: features, alike: (a: Set<string>, b: Set<string>) => similarity(a, b) >= threshold };
+}
+
+/**
+ * Clusters of near-duplicates within a batch (single linkage): texts that are alike, directly or through others, get
+ * the same number, which is the index of the cluster's first text.
  */
 export function clusters(texts: readonly string[], threshold: number): number[] {
-  const sets = texts.map(features);
+  const { of, alike } = likeness(threshold) as Likeness<unknown>;
+  const compared = texts.map(of);
   const parent = texts.map((_, i) => i);
   const root = (i: number): number => (parent[i] === i ? i : root(parent[i]!));
   for (let i = 0; i < texts.length; i++) {
     for (let j = 0; j < i; j++) {
-      if (similarity(sets[i]!, sets[j]!) < threshold) continue;
+      if (!alike(compared[i], compared[j])) continue;
       const [a, b] = [root(i), root(j)];
       parent[Math.max(a, b)] = Math.min(a, b);
     }
@@ -45,9 +64,10 @@ export function countSeenBefore(
   history: readonly string[],
   threshold: number,
 ): number[] {
-  const earlier = history.map(features);
+  const { of, alike } = likeness(threshold) as Likeness<unknown>;
+  const earlier = history.map(of);
   return texts.map((text) => {
-    const set = features(text);
-    return earlier.reduce((count, other) => count + (similarity(set, other) >= threshold ? 1 : 0), 0);
+    const own = of(text);
+    return earlier.reduce((count: number, other) => count + (alike(own, other) ? 1 : 0), 0);
   });
 }

@@ -5,7 +5,7 @@
  * function of a batch; `allOf` chains them.
  */
 import { checkOptions, expectArray, expectInteger, expectNumber, invalid } from '../options';
-import { features, similarity } from './duplicates';
+import { features, likeness, similarity, type Likeness } from './duplicates';
 import { TASK_EXAMPLES } from './prompts';
 import type { Gate, Query } from './types';
 
@@ -97,19 +97,19 @@ export function copyGate(shown: readonly string[], threshold = 0.7): Gate {
 
 /**
  * Causes 'duplicate' (of an earlier query of the batch that passed) and 'seen-before' (in the history), at a
- * similarity of `threshold` (default 0.85) or more.
+ * similarity of `threshold` (default 0.85) or more; at 1 only the same text counts.
  */
 export function duplicateGate(options: { threshold?: number } = {}): Gate {
   const checked = checkOptions(options, ['threshold'], 'duplicateGate');
   const threshold = expectNumber('threshold', checked.threshold ?? 0.85, { above: 0, max: 1 });
+  const { of, alike } = likeness(threshold) as Likeness<unknown>;
   return (queries, { history }) => {
-    const earlier = history.map(features);
-    const passed: Set<string>[] = [];
+    const earlier = history.map(of);
+    const passed: unknown[] = [];
     return queries.map(({ core }) => {
-      const own = features(core);
-      const alike = (other: Set<string>) => similarity(own, other) >= threshold;
-      if (earlier.some(alike)) return 'seen-before';
-      if (passed.some(alike)) return 'duplicate';
+      const own = of(core);
+      if (earlier.some((other) => alike(own, other))) return 'seen-before';
+      if (passed.some((other) => alike(own, other))) return 'duplicate';
       passed.push(own);
       return null;
     });

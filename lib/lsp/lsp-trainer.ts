@@ -38,7 +38,7 @@ import {
 import type { Gate, Objective, ScoredStep, TrainerState } from './types';
 
 export interface DuplicateOptions {
-  /** Similarity from which two queries are near-duplicates, in (0, 1]. Default 0.6. */
+  /** Similarity from which two queries are near-duplicates, in (0, 1]; at 1 only the same text is. Default 0.6. */
   threshold?: number;
   /** Accepted queries of earlier steps that are remembered. Default 256. */
   history?: number;

@@ -185,15 +185,17 @@ const DEFAULTS = {
 
 /** What differs in the tiny world: its model has 1.2 million parameters, its answers a handful of tokens. */
 const WORLD_DEFAULTS = {
-  steps: 100,
-  checkpointEvery: 50,
+  steps: 250,
+  checkpointEvery: 25,
   reportEvery: 10,
   probeSize: 304,
+  challengerWeight: 0.3,
   queries: 76,
   answers: 8,
   maxNewTokens: 24,
   queryTokens: 32,
-  learningRate: 3e-4,
+  learningRate: 4e-4,
+  schedule: 'linear',
   klBeta: 0,
 } as const;
 
@@ -218,7 +220,7 @@ export function defaultOf(name: TrainOptionName): string {
     const [usual, world] = [DEFAULTS, WORLD_DEFAULTS].map(
       (values) => values[name as keyof typeof WORLD_DEFAULTS],
     );
-    return `${usual}; ${world} in the tiny world`;
+    return usual === world ? String(usual) : `${usual}; ${world} in the tiny world`;
   }
   if (name in DEFAULTS) return String(DEFAULTS[name as keyof typeof DEFAULTS]);
   if (name === 'preset') return 'recommended';

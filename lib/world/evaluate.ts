@@ -14,15 +14,18 @@ import { heldOutTasks } from './suite';
 import { isRight } from './tasks';
 import type { WorldTask } from './types';
 
-/** Most tokens of an answer, unless told otherwise: the longest right answers of level 6 have 24. */
+/** Most tokens of an answer, unless told otherwise: right answers up to level 6 have at most 22. */
 export const ANSWER_TOKENS = 24;
+
+/** Answers to each task, which make its score less of a matter of luck. */
+const SAMPLES = 4;
 
 export interface WorldEvaluationOptions {
   /** Default: heldOutTasks(). */
   tasks?: readonly WorldTask[];
-  /** Answers to each task. Default 1. */
+  /** Answers to each task. Default 4, or 1 where they are greedy. */
   samples?: number;
-  /** 0 (default) is greedy. */
+  /** Default 1: the model as it is trained. 0 is greedy. */
   temperature?: number;
   /** Most tokens of an answer. Default 24. */
   maxNewTokens?: number;
@@ -33,7 +36,7 @@ export interface WorldEvaluationOptions {
 }
 
 export interface WorldEvaluation {
-  /** Share of answers that are exactly right. */
+  /** Share of answers that are exactly right: pass@1. */
   accuracy: number;
   /** Share of tasks with a right answer among their samples: pass@k with k = samples. */
   passAtK: number;
@@ -62,18 +65,20 @@ export async function evaluateWorld(
   const tasks = checked.tasks ?? heldOutTasks();
   expectArray('tasks', tasks, { nonEmpty: true });
   const signal = expectSignal('signal', checked.signal);
+  const temperature = expectNumber('temperature', checked.temperature ?? 1, { min: 0 });
+  const samples = expectInteger('samples', checked.samples ?? (temperature === 0 ? 1 : SAMPLES), { min: 1 });
   const completions = await model.generate(
     tasks.map(({ text }) => solverMessages(text)),
     {
       maxNewTokens: expectInteger('maxNewTokens', checked.maxNewTokens ?? ANSWER_TOKENS, { min: 1 }),
-      temperature: expectNumber('temperature', checked.temperature ?? 0, { min: 0 }),
-      samples: expectInteger('samples', checked.samples ?? 1, { min: 1 }),
+      temperature,
+      samples,
       seed: expectUint64('seed', checked.seed ?? 0),
       ...(signal && { signal }),
       onProgress: ({ finished, total }) => checked.onProgress?.(finished / total),
     },
   );
-  const answers = completions.map((samples) => samples.map(({ text }) => text));
+  const answers = completions.map((ofTask) => ofTask.map(({ text }) => text));
   const scores = tasks.map((task, i) => mean(answers[i]!.map((answer) => (isRight(task, answer) ? 1 : 0))));
   const groups = (nameOf: (task: WorldTask) => string) => accuracies(tasks.map(nameOf), scores);
   return {
@@ -83,7 +88,7 @@ export async function evaluateWorld(
     answers,
     byKind: groups(({ kind }) => kind),
     byLevel: groups(({ level }) => String(level)),
-    meanTokens: mean(completions.flatMap((samples) => samples.map(({ tokens }) => tokens.length))),
+    meanTokens: mean(completions.flatMap((ofTask) => ofTask.map(({ tokens }) => tokens.length))),
   };
 }
 

@@ -6,5 +6,13 @@ export { trainingQueries, type TrainingQueriesOptions } from './queries';
 export { challengerMessages, judgeMessages, MOST_POINTS, solverMessages } from './roles';
 export { heldOutTasks, PRETRAINING_LEVELS, type HeldOutOptions } from './suite';
 export { tinyWorld, WorldReward, type TinyWorldOptions, type WorldInfo } from './task';
-export { creditOf, drawTask, drawTrainingTask, isHeldOut, isRight, parseTask } from './tasks';
+export {
+  creditOf,
+  drawTask,
+  drawTrainingTask,
+  isHeldOut,
+  isRight,
+  normalizeAnswer,
+  parseTask,
+} from './tasks';
 export type { Credit, Kind, WorldTask } from './types';

@@ -4,7 +4,7 @@
  */
 import { checkOptions, expectArray, expectInteger, expectOneOf } from '../options';
 import type { Reward } from '../rewards/reward';
-import type { ChallengerPrompt, ChallengerRequest, Query, Task } from '../lsp/types';
+import type { ChallengerRequest, Task } from '../lsp/types';
 import { KIND_NAMES } from './kinds';
 import { challengerMessages, solverMessages } from './roles';
 import { creditOf, isHeldOut, parseTask } from './tasks';
@@ -27,7 +27,7 @@ export type WorldInfo = Pick<WorldTask, 'kind' | 'level' | 'answer' | 'credit'>;
 
 /**
  * The tiny world as a task of self-play. Rejections: `no-task` (no checkable task), `off-topic` (of another kind than
- * asked), `held-out` (reserved for evaluation).
+ * asked), `too-long` (the right answer has no room in the tokens of an answer), `held-out` (reserved for evaluation).
  * @throws LspError INVALID_ARGUMENT, UNKNOWN_OPTION
  */
 export function tinyWorld(options: TinyWorldOptions = {}): Task {
@@ -39,16 +39,37 @@ export function tinyWorld(options: TinyWorldOptions = {}): Task {
   const queriesPerDraw = expectInteger('queriesPerDraw', checked.queriesPerDraw ?? 4, { min: 1 });
   return {
     name: `tiny world (${topics})`,
-    challengerPrompt: (request) =>
-      promptFor(topics === 'free' ? null : kindOf(request, kinds, queriesPerDraw)),
-    parse: (text, { draw }) => queryOf(text, topics === 'free' ? kinds : [draw!], topics),
+    challengerPrompt: (request) => {
+      const kind = topics === 'free' ? null : kindOf(request, kinds, queriesPerDraw);
+      const context = { maxNewTokens: request.maxNewTokens } satisfies Context;
+      return { messages: challengerMessages(kind), draw: kind, context };
+    },
+    parse: (text, { draw, context }) => {
+      const task = parseTask(text);
+      if (task === null) return { rejected: 'no-task' };
+      if (!kinds.includes(task.kind) || (draw !== null && draw !== task.kind))
+        return { rejected: 'off-topic' };
+      if (answerTokens(task) > (context as Context).maxNewTokens) return { rejected: 'too-long' };
+      return isHeldOut(task)
+        ? { rejected: 'held-out' }
+        : { text: task.text, core: task.text, info: infoOf(task) };
+    },
     solverMessages: ({ text }) => solverMessages(text),
     difficulty: ({ info }) => (info as WorldInfo).level,
   };
 }
 
-function promptFor(kind: string | null): ChallengerPrompt {
-  return { messages: challengerMessages(kind), draw: kind };
+/** What `challengerPrompt` hands to `parse`. */
+interface Context {
+  maxNewTokens: number;
+}
+
+/**
+ * Tokens of the right answer in the bundled model's tokenizer, the one that ends it included: words, letters, digits
+ * and signs. What cannot be said in time would be a task that nobody can solve, and free pay for a Challenger.
+ */
+function answerTokens({ answer }: WorldTask): number {
+  return (answer.match(/[a-z]+|\d|[^\s\w]/gi) ?? []).length + 1;
 }
 
 /** Kinds take turns, over the steps as well where a step has too few queries for all of them. */
@@ -56,15 +77,6 @@ function kindOf({ step, index, count }: ChallengerRequest, kinds: readonly strin
   const draws = Math.min(kinds.length, Math.max(1, Math.floor(count / least)));
   const draw = Math.floor((index * draws) / count);
   return kinds[(step * draws + draw) % kinds.length]!;
-}
-
-function queryOf(text: string, kinds: readonly string[], topics: string): Query | { rejected: string } {
-  const task = parseTask(text);
-  if (task === null) return { rejected: 'no-task' };
-  if (!kinds.includes(task.kind)) return { rejected: topics === 'free' ? 'no-task' : 'off-topic' };
-  return isHeldOut(task)
-    ? { rejected: 'held-out' }
-    : { text: task.text, core: task.text, info: infoOf(task) };
 }
 
 /** What the reward and the records need to know of a task. */

@@ -37,14 +37,17 @@ export function drawTask(kind: string, level: number, random: Random): WorldTask
   return BY_NAME.get(name)!.draw(expectInteger('level', level, { min: 1, max: 64 }), random);
 }
 
-/** Blanks at the ends and a full stop after the last word do not matter; everything else does. */
-function normalized(answer: string): string {
+/**
+ * What an answer says, in the form that is compared: blanks at the ends and a full stop after the last word do not
+ * matter, everything else does.
+ */
+export function normalizeAnswer(answer: string): string {
   return answer.replace(/\s+/g, ' ').trim().replace(/ ?\.$/, '');
 }
 
 /** Whether an answer is exactly right. */
 export function isRight(task: Pick<WorldTask, 'answer'>, answer: string): boolean {
-  return normalized(answer) === task.answer;
+  return normalizeAnswer(answer) === task.answer;
 }
 
 /**
@@ -55,7 +58,7 @@ export function creditOf(task: Pick<WorldTask, 'answer' | 'credit'>, answer: str
   if (isRight(task, answer)) return 1;
   if (task.credit === 'exact') return 0;
   const expected = task.answer.split(' ');
-  const given = normalized(answer).split(' ');
+  const given = normalizeAnswer(answer).split(' ');
   const right = expected.filter((item, i) => item === given[i]).length;
   return right / Math.max(expected.length, given.length) / 2;
 }

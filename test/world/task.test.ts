@@ -21,7 +21,11 @@ const request = (step: number, index: number, count: number) => ({
 const drawOf = (step: number, index: number, count: number, options = {}) =>
   tinyWorld(options).challengerPrompt(request(step, index, count)).draw;
 
-const prompt = (draw: string | null): ChallengerPrompt => ({ messages: [], draw });
+const prompt = (draw: string | null): ChallengerPrompt => ({
+  messages: [],
+  draw,
+  context: { maxNewTokens: 24 },
+});
 
 describe('the Challenger', () => {
   it('is told a kind; every kind has the same number of queries where there is room for all', () => {
@@ -40,7 +44,7 @@ describe('the Challenger', () => {
     const { messages } = tinyWorld().challengerPrompt(request(0, 0, 76));
     expect(messages).toEqual([{ role: 'user', content: `Write a task: ${KIND_NAMES[0]}` }]);
     const free = tinyWorld({ topics: 'free' }).challengerPrompt(request(0, 0, 76));
-    expect(free).toEqual({ messages: [{ role: 'user', content: 'Write a task' }], draw: null });
+    expect(free).toMatchObject({ messages: [{ role: 'user', content: 'Write a task' }], draw: null });
   });
 });
 
@@ -61,6 +65,7 @@ describe('reading', () => {
   it.each([
     ['Sort these please', 'sorting', 'no-task'],
     [sorting.prompt, 'reversing', 'off-topic'],
+    ['Repeat 99 times: a b', 'repeating', 'too-long'],
     [heldOutTasks({ kinds: ['sorting'] })[0]!.text, 'sorting', 'held-out'],
   ])('rejects %j for %s: %s', (text, draw, rejected) => {
     expect(world.parse(text, prompt(draw))).toEqual({ rejected });
@@ -69,7 +74,7 @@ describe('reading', () => {
   it('takes any kind that is played where the topic is free', () => {
     const free = tinyWorld({ topics: 'free', kinds: ['sorting'] });
     expect(free.parse(sorting.prompt, prompt(null))).toHaveProperty('text', sorting.prompt);
-    expect(free.parse('Reverse: a b c', prompt(null))).toEqual({ rejected: 'no-task' });
+    expect(free.parse('Reverse: a b c', prompt(null))).toEqual({ rejected: 'off-topic' });
   });
 
   it.each([

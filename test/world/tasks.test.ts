@@ -13,8 +13,8 @@ import {
 } from '../../lib/world';
 import { oracle } from './oracle';
 
-const LEVELS = [1, 2, 3, 4, 5, 6, 9, 16];
-const DRAWS = 60;
+const LEVELS = [1, 2, 3, 4, 5, 6, 9, 16, 64];
+const DRAWS = 40;
 
 const drawn = (kind: string) =>
   LEVELS.flatMap((level) =>

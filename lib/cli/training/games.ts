@@ -77,7 +77,8 @@ const world: Game = {
   duplicates: { threshold: 1, history: WORLD_HISTORY },
   judge: worldJudge,
   measureJudge: (judge, signal) => measureWorldJudge(judge, { signal }),
-  watch: { solverEntropy: false },
+  // Certainty is what is learnt, and without a KL term nothing asks the model to stay where it was.
+  watch: { solverEntropy: false, maxKl: Infinity },
   measureKl: true,
   probe: async (model, { size, maxNewTokens, signal, onProgress }) => {
     const tasks = heldOutTasks({ perCell: Math.max(1, Math.round(size / WORLD_CELLS)) });

@@ -141,8 +141,19 @@ function parseList(text: string): ListProblem | null {
   const steps = words.split(', then ').map(parseStep);
   if (items === null || steps.some((step) => step === null)) return null;
   const problem = { steps: steps as Step[], items };
-  // Nothing left is no answer that one can write down.
-  return results(problem).every((result) => result.length > 0) ? problem : null;
+  return isSound(problem) ? problem : null;
+}
+
+/** Longer lists are no answer that anybody writes down, and "double each" many times over would fill the memory. */
+const MOST_ITEMS = 1000;
+
+/** Whether every step leaves something, and nothing grows beyond all bounds. */
+function isSound({ steps, items }: ListProblem): boolean {
+  let current = [...items];
+  return steps.every(({ operation, letters: named }) => {
+    current = operation.apply(current, named);
+    return current.length > 0 && current.length <= MOST_ITEMS;
+  });
 }
 
 /** The items after each step. */
@@ -178,7 +189,7 @@ function drawList(choose: () => readonly Operation[], count: (steps: number) => 
   for (;;) {
     const steps = choose().map((operation) => drawStep(operation, random));
     const problem = { steps, items: drawItems(steps[0]!, count(steps.length), random) };
-    if (results(problem).every((result) => result.length > 0)) return problem;
+    if (isSound(problem)) return problem;
   }
 }
 

@@ -5,7 +5,7 @@ import { defineKind } from './define';
 import { integer, number, pick } from './draws';
 
 /** A whole number as one writes it: no leading zeros. */
-const NUMBER = '(?:0|[1-9]\\d{0,30})';
+const NUMBER = '(?:0|[1-9]\\d{0,63})';
 
 const digits = (value: bigint): number => String(value).length;
 
@@ -105,6 +105,11 @@ const comparison = defineKind<Numbers>({
   },
 });
 
+/** The step itself up to 9, since counting on by seven is harder than by one; then one level a digit. */
+function stepLevel(step: bigint): number {
+  return step <= 9n ? Number(step) : 8 + digits(step);
+}
+
 /** At least three numbers, each as far from the one before. */
 function isProgression(values: Numbers): boolean {
   const step = values[1]! - values[0]!;
@@ -120,14 +125,14 @@ const sequence = defineKind<Numbers>({
     return values !== null && isProgression(values) ? values : null;
   },
   write: (values) => `Continue: ${values.join(' ')}`,
-  // The step itself: counting on by seven is harder than by one.
-  level: (values) => Number(values[1]! - values[0]!),
+  level: (values) => stepLevel(values[1]! - values[0]!),
   solve: (values) => String(values.at(-1)! + (values[1]! - values[0]!)),
   slip: (values) => String(values.at(-1)! + (values[1]! - values[0]! === 1n ? 2n : 1n)),
   draw: (level, random) => {
-    const start = integer(0, 80, random);
+    const start = BigInt(integer(0, 80, random));
     const length = pick([3, 4], random);
-    return Array.from({ length }, (_, i) => BigInt(start + i * level));
+    const step = level <= 9 ? BigInt(level) : number(level - 8, random);
+    return Array.from({ length }, (_, i) => start + BigInt(i) * step);
   },
 });
 
