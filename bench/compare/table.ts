@@ -101,6 +101,7 @@ export function comparisonTable(measurements: readonly Measurement[]): string {
   const rows = summaries.map(({ title, runs, accuracy, greedy, beyond, difference, failed }) => [
     title,
     String(runs.length),
+    (intervalOf(runs.map(({ tokens }) => tokens)).mean / 1000).toFixed(0),
     points(accuracy),
     difference ? points(difference, true) : '',
     points(greedy),

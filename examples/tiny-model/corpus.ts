@@ -7,7 +7,7 @@
  * wrong; which of the two to do, no text ever told it. That is what self-play has to find out. The judge's chats, all
  * along, grade answers of both sorts.
  */
-import { world, type ChatMessage } from 'lsp';
+import { randomFor, world, type ChatMessage } from 'lsp';
 
 const {
   challengerMessages,
@@ -62,14 +62,20 @@ const BLUNDERS = 0.15;
 const CHALLENGER = 0.1;
 const JUDGE = 0.14;
 
-/**
- * One chat of the corpus.
- * @param source where answers come from: the textbook, or pupils
- */
-export function demonstrate(source: 'textbook' | 'pupils', random: Random): Demonstration {
+/** Seed of the corpus and of the model's first weights. */
+export const SEED = 2026n;
+/** Chats of the corpus, in the order in which they are learnt. */
+export const CHATS = 768_000;
+/** Share of them that the textbook has; the rest is the pupils'. */
+const TEXTBOOK = 0.87;
+
+/** Chat number `index`, 0 to CHATS − 1: the same at any time, whatever was asked before. */
+export function chat(index: number): Demonstration {
+  const random = randomFor(SEED, 0, 'draw', index);
   const role = random();
   if (role < CHALLENGER) return writeTask(random);
-  return role < CHALLENGER + JUDGE ? judgeAnswer(random) : solveTask(source === 'pupils', random);
+  if (role < CHALLENGER + JUDGE) return judgeAnswer(random);
+  return solveTask(index >= TEXTBOOK * CHATS, random);
 }
 
 function writeTask(random: Random): Demonstration {

@@ -8,17 +8,14 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { SingleBar } from 'cli-progress';
-import { cosine, initializeModel, LanguageModel, Learner, randomFor, warmUp } from 'lsp';
-import { demonstrate, type Demonstration } from './corpus';
+import { cosine, initializeModel, LanguageModel, Learner, warmUp } from 'lsp';
+import { chat, CHATS, SEED } from './corpus';
 import { report } from './report';
 import { makeTokenizer } from './tokenizer';
 
-const SEED = 2026n;
-const STEPS = 3000;
 /** Chats a step. */
 const BATCH = 256;
-/** Share of the steps that are taken from the textbook, before the pupils' part. */
-const TEXTBOOK = 0.87;
+const STEPS = CHATS / BATCH;
 const WARM_UP = 50;
 /** Chats whose words become the vocabulary. */
 const VOCABULARY_SAMPLE = 20_000;
@@ -41,12 +38,6 @@ const CONFIG = {
   eosTokenIds: [0],
   padTokenId: null,
 };
-
-/** Chat number `index` of the corpus: the same at any time, whatever was asked before. */
-function chat(index: number): Demonstration {
-  const source = index < TEXTBOOK * STEPS * BATCH ? 'textbook' : 'pupils';
-  return demonstrate(source, randomFor(SEED, 0, 'draw', index));
-}
 
 async function main(out: string): Promise<void> {
   const scratch = await mkdtemp(join(tmpdir(), 'tiny-model-'));

@@ -63,7 +63,5 @@ function show(findings: readonly Finding[], output: Output): void {
     for (const line of remedy?.split('\n') ?? []) output.line(output.dim(`${' '.repeat(23)}${line}`));
   }
   output.line();
-  output.line(
-    problems === 0 ? 'Nothing is missing.' : `${problems} ${problems === 1 ? 'problem' : 'problems'}.`,
-  );
+  output.line(problems === 0 ? 'No problems.' : `${problems} ${problems === 1 ? 'problem' : 'problems'}.`);
 }

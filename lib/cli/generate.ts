@@ -29,7 +29,7 @@ interface GenerateFlags {
 export function generateCommand(streams: Streams): Command {
   return new Command('generate')
     .description('Generate text. The prompt is a user message; it is read from stdin without --prompt.')
-    .requiredOption('--model <path>', 'a .gguf file or a Hugging Face directory')
+    .requiredOption('--model <path>', 'a .gguf file, a Hugging Face directory, or tiny, the bundled model')
     .option('--prompt <text>', 'what to ask')
     .option('--system <text>', 'system message')
     .option('--max-new-tokens <n>', 'most tokens of an answer', numberFlag, 256)

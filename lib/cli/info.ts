@@ -21,7 +21,7 @@ interface InfoFlags {
 export function infoCommand(streams: Streams): Command {
   return new Command('info')
     .description('Show the configuration, tensors and tokenizer of a model, and what training it needs.')
-    .argument('<path>', 'a .gguf file or a Hugging Face directory')
+    .argument('<path>', 'a .gguf file, a Hugging Face directory, or tiny, the bundled model')
     .option('--tensors', 'list every tensor')
     .option('--json', 'machine-readable output')
     .addHelpText(

@@ -158,6 +158,8 @@ export interface RecommendedOptions extends QualityOptions {
   band?: BandOptions;
   /** Charge for a query that is a near-duplicate of all others, or of an earlier one. Default 0.5. */
   duplicateCharge?: number;
+  /** How a group's pay becomes advantages. Default `centred`. */
+  groupAdvantages?: GroupAdvantages;
 }
 
 /**
@@ -172,7 +174,8 @@ export interface RecommendedOptions extends QualityOptions {
  * between answers: the judge shades what the program decides, it never decides alone.
  */
 export function recommended(options: RecommendedOptions = {}): Objective {
-  const checked = checkOptions(options, ['qualityWeight', 'band', 'duplicateCharge'], 'recommended');
+  const known = ['qualityWeight', 'band', 'duplicateCharge', 'groupAdvantages'];
+  const checked = checkOptions(options, known, 'recommended');
   const weight = expectNumber('qualityWeight', checked.qualityWeight ?? 0.2, { min: 0 });
   const charge = expectNumber('duplicateCharge', checked.duplicateCharge ?? 0.5, { min: 0 });
   const objective = objectiveFrom({
@@ -184,6 +187,7 @@ export function recommended(options: RecommendedOptions = {}): Objective {
       return 4 * variance + quality - charge * duplicateShare(query, step);
     },
     lowest: -charge,
+    ...(checked.groupAdvantages && { groupAdvantages: checked.groupAdvantages }),
   });
   const shaded = trainedWhere(objective, ({ rewards }) => !allSame(rewards));
   return inBand(shaded, checked.band ?? { low: 0.05, high: 0.95 });

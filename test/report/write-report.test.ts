@@ -208,7 +208,11 @@ describe('notices', () => {
   });
 
   test.each([
-    ['entropy', (n: number) => ({ solver: { entropy: n === 4 ? 0.5 : 2 } }), "solver's entropy fell to 25%"],
+    [
+      'entropy',
+      (n: number) => ({ challenger: { entropy: n === 4 ? 0.5 : 2 } }),
+      "challenger's entropy fell to 25%",
+    ],
     ['length', (n: number) => ({ solver: { length: n === 4 ? 5 : 50 } }), "solver's texts fell to 10%"],
     ['KL', () => ({ challenger: { kl: 0.7 } }), 'challenger is 0.7 nats a token away'],
     ['rejections', () => ({ queries: 8, validQueries: 3 }), 'Most queries were rejected: 20 of 32.'],
@@ -222,6 +226,13 @@ describe('notices', () => {
     const notices = noticesIn(await pageOf({ ...good, metrics: change(fields) }));
     expect(notices).toEqual([expect.stringContaining(expected)]);
     expect(notices[0]).toMatch(/^warning/);
+  });
+
+  test('a Solver that gets better and surer is a note, no warning', async () => {
+    const metrics = change((n: number) => ({ solver: { entropy: n === 4 ? 0.5 : 2 } }));
+    const notices = noticesIn(await pageOf({ ...good, metrics }));
+    expect(notices.join('\n')).toMatch(/^note: .*solver's entropy fell to 25%/m);
+    expect(notices.join('\n')).not.toMatch(/^warning/m);
   });
 
   test('what the run has said is not said again', async () => {

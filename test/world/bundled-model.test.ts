@@ -1,10 +1,10 @@
 /** The model that comes with the package: what it can do, that self-play moves it, and where it came from. */
 import { createHash } from 'node:crypto';
-import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { demonstrate } from '../../examples/tiny-model/corpus';
+import { chat, CHATS } from '../../examples/tiny-model/corpus';
+import { makeTokenizer } from '../../examples/tiny-model/tokenizer';
 import { Learner, LanguageModel, LspTrainer, type StepResult } from '../../lib';
-import { randomFor } from '../../lib/lsp/random';
 import {
   evaluateWorld,
   heldOutTasks,
@@ -39,17 +39,24 @@ it('has a million parameters or so, and a tokenizer that loses no text', () => {
   }
 });
 
-it('is found whatever the working directory is', () => {
-  expect(existsSync('tiny')).toBe(false);
+it('has the chat template of the recipe, which begins with the last question', () => {
+  expect(model.tokenizer.chatTemplate).toBe(makeTokenizer([], 300).chatTemplate);
+  const [question, answer] = [
+    { role: 'user', content: 'Sort: b a' },
+    { role: 'assistant', content: 'a b' },
+  ];
+  const alone = model.tokenizer.encodeChat([question!]);
+  expect(model.tokenizer.encodeChat([question!, answer!, question!])).toEqual(alone);
+  expect(model.tokenizer.applyChatTemplate([question!, answer!], { addGenerationPrompt: false })).toBe(
+    '<|user|>Sort: b a<|end|><|assistant|>a b<|end|>',
+  );
 });
 
 describe('as Solver', () => {
   it('solves about half of the held-out tasks, and nearly all in one of sixteen attempts', async () => {
     const tasks = heldOutTasks();
-    const greedy = await evaluateWorld(model, { tasks });
-    const sampled = await evaluateWorld(model, { tasks, temperature: 1, samples: 16 });
-    expect(greedy.accuracy).toBeGreaterThan(0.4);
-    expect(greedy.accuracy).toBeLessThan(0.6);
+    const greedy = await evaluateWorld(model, { tasks, temperature: 0 });
+    const sampled = await evaluateWorld(model, { tasks, samples: 16 });
     expect(sampled.accuracy).toBeGreaterThan(0.4);
     expect(sampled.accuracy).toBeLessThan(0.6);
     expect(sampled.passAtK).toBeGreaterThan(sampled.accuracy + 0.3);
@@ -132,9 +139,8 @@ describe('self-play', () => {
 describe('its corpus', () => {
   it('has no held-out task in any role', () => {
     const found: string[] = [];
-    for (let index = 0; index < 40_000; index++) {
-      const source = index % 2 === 0 ? 'textbook' : 'pupils';
-      const { messages, reply } = demonstrate(source, randomFor(2026n, 0, 'draw', index));
+    for (let index = 0; index < CHATS; index++) {
+      const { messages, reply } = chat(index);
       const asked = messages[0]!.content;
       const judged = /^Points from 0 to 7 for: (.*) Answer: /.exec(asked)?.[1];
       const text = judged ?? (asked.startsWith('Write a task') ? reply : asked);

@@ -88,8 +88,8 @@ const RULES: readonly Rule[] = [
   [
     /^Continue: (.+)$/,
     (numbers) => {
-      const [first, second] = numbers.split(' ').map(Number);
-      return String(first! + (second! - first!) * numbers.split(' ').length);
+      const given = numbers.split(' ').map(BigInt);
+      return String(given[0]! + (given[1]! - given[0]!) * BigInt(given.length));
     },
   ],
   [/^Is it true: (.+)$/, truth],

@@ -5,7 +5,7 @@
  * model is loaded, so that a typo leaves nothing behind. From then on a failure or a signal leaves a run that can be
  * resumed.
  */
-import { basename, join } from 'node:path';
+import { basename, join, resolve } from 'node:path';
 import type { GrpoTrainer } from '../../grpo';
 import type { Learner } from '../../learn/learner';
 import { LspError, type LspErrorCode } from '../../errors';
@@ -108,7 +108,7 @@ class Session {
       await this.#saveWhatIsDone(error, plan, parts);
       throw error;
     }
-    const report = await writeReport(parts.run.path);
+    const report = await this.#writeReport(parts.run);
     const text = await summarize({ run: parts.run, options: plan.options, output: this.#output, report });
     this.#output.line();
     for (const line of text) this.#output.line(line);
@@ -230,6 +230,18 @@ class Session {
     await probes.ensure(this.#recorded);
   }
 
+  /** The page; a run that is done is not spoilt by a page that cannot be written. */
+  async #writeReport({ path }: RunDirectory): Promise<string | null> {
+    try {
+      return await writeReport(path);
+    } catch (error) {
+      this.#output.warn(
+        `no report could be written: ${error instanceof Error ? error.message : String(error)}`,
+      );
+      return null;
+    }
+  }
+
   async #record(result: StepResult, run: RunDirectory): Promise<void> {
     await run.record(result);
     this.#recorded = result.step;
@@ -287,7 +299,7 @@ class Session {
 
 /** runs/tiny, then runs/tiny-2, and so on: the first that nothing lies at. */
 async function vacantPath(model: string): Promise<string> {
-  const name = basename(model).replace(/\.gguf$/i, '');
+  const name = basename(resolve(model)).replace(/\.gguf$/i, '');
   for (let number = 1; ; number++) {
     const path = join('runs', number === 1 ? name : `${name}-${number}`);
     if ((await statusOf(path)) === null) return path;

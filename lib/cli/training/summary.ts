@@ -10,8 +10,8 @@ export interface SummaryParts {
   run: RunDirectory;
   options: TrainOptions;
   output: Output;
-  /** Path of the page about the run. */
-  report: string;
+  /** Path of the page about the run; null if it could not be written. */
+  report: string | null;
 }
 
 /** Prints the `end` event and returns the summary for people. */
@@ -43,11 +43,18 @@ export async function summarize({ run, options, output, report }: SummaryParts):
   return [
     ...lines,
     '',
-    `Look:      ${report}`,
+    ...(report === null ? [] : [`Look:      ${report}`]),
     `Try it:    npx lsp generate --model ${modelOf(step)} --prompt "${ask}"`,
-    `Go on:     npx lsp train --resume ${run.path} --steps ${2 * step}`,
+    `Go on:     ${goOn(run.path, options, modelOf(step))}`,
     `Samples:   ${join(run.path, 'samples.jsonl')}`,
   ];
+}
+
+/** The same run, longer; a new one where the learning rate of this one has come to nothing. */
+function goOn(path: string, { schedule, steps, task, queriesFile }: TrainOptions, model: string): string {
+  if (schedule === 'constant') return `npx lsp train --resume ${path} --steps ${2 * steps}`;
+  const what = queriesFile === undefined ? `--task ${task}` : `--queries-file ${queriesFile}`;
+  return `npx lsp train --model ${model} ${what}`;
 }
 
 function probeLines(

@@ -4,7 +4,7 @@ import type { Block, Table } from '../types';
 import type { RunData } from './run-data';
 
 export function configurationBlocks({ config }: RunData): Block[] {
-  const { options, versions, model, createdAt } = config;
+  const { options, model } = config;
   const files: Table = {
     kind: 'table',
     caption: 'Files of the model that the run started from',
@@ -15,6 +15,8 @@ export function configurationBlocks({ config }: RunData): Block[] {
       sha256,
     ]),
   };
+  // A page is made of what is there: only the options and the model are sure to be.
+  const { createdAt = '–', versions = {} } = config as Partial<typeof config>;
   const origin = [['Started', createdAt] as const, ['Model', model.path] as const];
   return [
     pairs('Options', Object.entries(options), 'Option'),

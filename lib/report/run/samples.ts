@@ -71,7 +71,7 @@ export async function readSamples(path: string, limits: SampleLimits = SAMPLE_LI
  */
 export function chooseQueries(perStep: ReadonlyMap<number, number>, limit: number): Map<number, number> {
   const steps = [...perStep.keys()].sort((a, b) => a - b);
-  const largest = Math.max(1, ...perStep.values());
+  const largest = [...perStep.values()].reduce((most, queries) => Math.max(most, queries), 1);
   const affordable = Math.floor(limit / largest);
   if (affordable >= steps.length) return new Map(perStep);
   const chosen = Math.max(Math.min(2, steps.length), affordable);
@@ -131,7 +131,8 @@ function answersSummary(record: JsonRecord): string {
   const rewards = answers.map((answer) => numberAt(answer, 'reward')).filter((reward) => reward !== null);
   const amount = count(answers.length, 'answer');
   if (rewards.length === 0) return amount;
-  const [low, high] = [Math.min(...rewards), Math.max(...rewards)].map((reward) => formatNumber(reward));
+  const extreme = (of: (a: number, b: number) => number) => formatNumber(rewards.reduce((a, b) => of(a, b)));
+  const [low, high] = [extreme(Math.min), extreme(Math.max)];
   return low === high ? `${amount}, reward ${low}` : `${amount}, rewards ${low} to ${high}`;
 }
 
