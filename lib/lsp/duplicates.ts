@@ -21,22 +21,23 @@ export function similarity(a: ReadonlySet<string>, b: ReadonlySet<string>): numb
   return union === 0 ? 1 : shared / union;
 }
 
-/** Tells for one text after another whether it is a near-duplicate of given ones. */
-export interface Likeness<T> {
+/** Near-duplicates among texts that are each prepared once. */
+export interface Likeness {
   /** What is compared of a text. */
-  of(text: string): T;
-  alike(a: T, b: T): boolean;
+  readonly of: (text: string) => Set<string>;
+  readonly alike: (a: ReadonlySet<string>, b: ReadonlySet<string>) => boolean;
 }
 
 /**
  * Near-duplicates from a similarity of `threshold` on. At 1 only the same text is alike, blanks aside: where queries are
  * short, two different ones may well have the same words ("7 + 4", "7 - 4").
  */
-export function likeness(threshold: number): Likeness<string> | Likeness<Set<string>> {
-  if (threshold === 1) {
-    return { of: (text) => text.replace(/\s+/g, ' ').trim(), alike: (a: string, b: string) => a === b };
-  }
-  return { of: features, alike: (a: Set<string>, b: Set<string>) => similarity(a, b) >= threshold };
+export function likeness(threshold: number): Likeness {
+  const whole = (text: string) => new Set([text.replace(/\s+/g, ' ').trim()]);
+  return {
+    of: threshold === 1 ? whole : features,
+    alike: (a, b) => similarity(a, b) >= threshold,
+  };
 }
 
 /**
@@ -44,13 +45,13 @@ export function likeness(threshold: number): Likeness<string> | Likeness<Set<str
  * the same number, which is the index of the cluster's first text.
  */
 export function clusters(texts: readonly string[], threshold: number): number[] {
-  const { of, alike } = likeness(threshold) as Likeness<unknown>;
+  const { of, alike } = likeness(threshold);
   const compared = texts.map(of);
   const parent = texts.map((_, i) => i);
   const root = (i: number): number => (parent[i] === i ? i : root(parent[i]!));
   for (let i = 0; i < texts.length; i++) {
     for (let j = 0; j < i; j++) {
-      if (!alike(compared[i], compared[j])) continue;
+      if (!alike(compared[i]!, compared[j]!)) continue;
       const [a, b] = [root(i), root(j)];
       parent[Math.max(a, b)] = Math.min(a, b);
     }
@@ -64,7 +65,7 @@ export function countSeenBefore(
   history: readonly string[],
   threshold: number,
 ): number[] {
-  const { of, alike } = likeness(threshold) as Likeness<unknown>;
+  const { of, alike } = likeness(threshold);
   const earlier = history.map(of);
   return texts.map((text) => {
     const own = of(text);

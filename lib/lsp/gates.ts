@@ -5,7 +5,7 @@
  * function of a batch; `allOf` chains them.
  */
 import { checkOptions, expectArray, expectInteger, expectNumber, invalid } from '../options';
-import { features, likeness, similarity, type Likeness } from './duplicates';
+import { features, likeness, similarity } from './duplicates';
 import { TASK_EXAMPLES } from './prompts';
 import type { Gate, Query } from './types';
 
@@ -102,10 +102,10 @@ export function copyGate(shown: readonly string[], threshold = 0.7): Gate {
 export function duplicateGate(options: { threshold?: number } = {}): Gate {
   const checked = checkOptions(options, ['threshold'], 'duplicateGate');
   const threshold = expectNumber('threshold', checked.threshold ?? 0.85, { above: 0, max: 1 });
-  const { of, alike } = likeness(threshold) as Likeness<unknown>;
+  const { of, alike } = likeness(threshold);
   return (queries, { history }) => {
     const earlier = history.map(of);
-    const passed: unknown[] = [];
+    const passed: Set<string>[] = [];
     return queries.map(({ core }) => {
       const own = of(core);
       if (earlier.some((other) => alike(own, other))) return 'seen-before';

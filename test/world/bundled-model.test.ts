@@ -41,13 +41,11 @@ it('has a million parameters or so, and a tokenizer that loses no text', () => {
 
 it('has the chat template of the recipe, which begins with the last question', () => {
   expect(model.tokenizer.chatTemplate).toBe(makeTokenizer([], 300).chatTemplate);
-  const [question, answer] = [
-    { role: 'user', content: 'Sort: b a' },
-    { role: 'assistant', content: 'a b' },
-  ];
-  const alone = model.tokenizer.encodeChat([question!]);
-  expect(model.tokenizer.encodeChat([question!, answer!, question!])).toEqual(alone);
-  expect(model.tokenizer.applyChatTemplate([question!, answer!], { addGenerationPrompt: false })).toBe(
+  const question = { role: 'user', content: 'Sort: b a' };
+  const answer = { role: 'assistant', content: 'a b' };
+  const alone = model.tokenizer.encodeChat([question]);
+  expect(model.tokenizer.encodeChat([question, answer, question])).toEqual(alone);
+  expect(model.tokenizer.applyChatTemplate([question, answer], { addGenerationPrompt: false })).toBe(
     '<|user|>Sort: b a<|end|><|assistant|>a b<|end|>',
   );
 });
