@@ -185,7 +185,7 @@ const DEFAULTS = {
 
 /** What differs in the tiny world: its model has 1.2 million parameters, its answers a handful of tokens. */
 const WORLD_DEFAULTS = {
-  steps: 300,
+  steps: 250,
   checkpointEvery: 25,
   reportEvery: 10,
   probeSize: 304,
