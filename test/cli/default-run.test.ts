@@ -23,7 +23,7 @@ test('plays the tiny world with the bundled model and tells what came out of it'
   const { code, stdout, stderr } = await lsp(['train', ...SHORT], { cwd: root });
   expect(stderr).toBe('');
   expect(code).toBe(0);
-  expect(stdout).toMatch(/accuracy after step 0: \d+\.\d % on 7\d held-out tasks/);
+  expect(stdout).toMatch(/Accuracy after step 0: \d+\.\d % on 7\d held-out tasks/);
   expect(stdout).toMatch(/best {4}.*\n {2}worst/);
   expect(stdout).toMatch(/before {3}after\naddition +\d+ % +\d+ %\n/);
   expect(stdout).toMatch(/% before, [\d.]+ % after: [+−][\d.]+ points, 95 % interval/);

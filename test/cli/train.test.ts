@@ -101,6 +101,7 @@ describe('a run', () => {
       'config.json',
       'metrics.jsonl',
       'probe.jsonl',
+      'report.html',
       'samples.jsonl',
       'timings.jsonl',
     ];

@@ -38,8 +38,12 @@ export class ProbeLog {
     const { scores: _, ...shown } = result;
     output.value({ event: 'probe', step, ...shown });
     output.line(
-      `${words.score} after step ${step}: ${percent(result.score)} on ${result.scores.length} ${words.items} ` +
+      `${capitalized(words.score)} after step ${step}: ${percent(result.score)} on ${result.scores.length} ${words.items} ` +
         `(${result.meanTokens.toFixed(0)} tokens an answer)`,
     );
   }
+}
+
+function capitalized(text: string): string {
+  return text.charAt(0).toUpperCase() + text.slice(1);
 }
