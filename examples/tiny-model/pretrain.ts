@@ -1,6 +1,6 @@
 /**
  * Makes the bundled tiny model from nothing: tokenizer, random weights, supervised pre-training on chats in the three
- * roles of self-play. A fixed seed: the same bytes on every machine.
+ * roles of self-play, with a fixed seed.
  *
  *     npx ts-node examples/tiny-model/pretrain.ts runs/tiny-model
  */

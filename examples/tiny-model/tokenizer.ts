@@ -80,7 +80,7 @@ function specification(tokens: readonly string[]): Record<string, unknown> {
 }
 
 /** Printable stand-ins of the 256 bytes, as GPT-2's byte-level BPE defines them. */
-function byteAlphabet(): string[] {
+export function byteAlphabet(): string[] {
   const printable = (byte: number) =>
     (byte >= 0x21 && byte <= 0x7e) || (byte >= 0xa1 && byte <= 0xac) || (byte >= 0xae && byte <= 0xff);
   let next = 256;

@@ -40,15 +40,14 @@ const DEFAULTS: Required<WatchOptions> = {
 
 /** Fills in defaults; Infinity switches an upper limit off, 0 a lower one. */
 export function settleWatch(options: WatchOptions | undefined): Required<WatchOptions> {
-  const known = Object.keys(DEFAULTS) as (keyof WatchOptions)[];
-  const checked = checkOptions(options, known, 'watch');
-  const result = { ...DEFAULTS };
-  for (const name of known) {
-    if (name === 'solverEntropy') {
-      result[name] = expectBoolean(`watch.${name}`, checked[name] ?? DEFAULTS[name]);
-      continue;
-    }
-    const value = checked[name] ?? DEFAULTS[name];
+  const checked = checkOptions(options, Object.keys(DEFAULTS), 'watch');
+  const { solverEntropy, ...limits } = DEFAULTS;
+  const result = {
+    ...limits,
+    solverEntropy: expectBoolean('watch.solverEntropy', checked.solverEntropy ?? solverEntropy),
+  };
+  for (const name of Object.keys(limits) as (keyof typeof limits)[]) {
+    const value = checked[name] ?? limits[name];
     result[name] = value === Infinity ? value : expectNumber(`watch.${name}`, value, { min: 0 });
   }
   return result;

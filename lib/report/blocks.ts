@@ -87,17 +87,22 @@ function classOf({ format, wide }: Column): string {
   return format ? 'number' : wide ? 'wide' : 'text';
 }
 
+/** What a table begins with. */
+function renderHead(caption: string, columns: readonly Column[]): Html {
+  return html`<caption>
+      ${caption}
+    </caption>
+    <thead>
+      <tr>
+        ${columns.map((column) => html`<th scope="col" class="${classOf(column)}">${column.name}</th>`)}
+      </tr>
+    </thead>`;
+}
+
 function renderTable({ caption, columns, rows }: Table): Html {
   return html`<div class="scroll" role="region" aria-label="${caption}" tabindex="0">
     <table>
-      <caption>
-        ${caption}
-      </caption>
-      <thead>
-        <tr>
-          ${columns.map((column) => html`<th scope="col" class="${classOf(column)}">${column.name}</th>`)}
-        </tr>
-      </thead>
+      ${renderHead(caption, columns)}
       <tbody>
         ${rows.map(
           (row) =>
@@ -132,14 +137,7 @@ function renderRecords(table: RecordTable): Html {
     <p class="found muted" role="status"></p>
     <div class="scroll" role="region" aria-label="${caption}" tabindex="0">
       <table>
-        <caption>
-          ${caption}
-        </caption>
-        <thead>
-          <tr>
-            ${columns.map((column) => html`<th scope="col" class="${classOf(column)}">${column.name}</th>`)}
-          </tr>
-        </thead>
+        ${renderHead(caption, columns)}
         <tbody></tbody>
       </table>
     </div>

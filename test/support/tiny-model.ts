@@ -6,7 +6,10 @@
  */
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { byteAlphabet } from '../../examples/tiny-model/tokenizer';
 import { expectedParameters } from '../../lib/model/formats/parameters';
+
+export { byteAlphabet };
 
 export interface TinyModelOptions {
   hiddenSize?: number;
@@ -97,14 +100,6 @@ function tinyConfig(geometry: TinyGeometry): Record<string, unknown> {
     eos_token_id: 2,
     torch_dtype: 'float32',
   };
-}
-
-/** Printable stand-ins of the 256 bytes, as GPT-2's byte-level BPE defines them. */
-export function byteAlphabet(): string[] {
-  const printable = (byte: number) =>
-    (byte >= 0x21 && byte <= 0x7e) || (byte >= 0xa1 && byte <= 0xac) || (byte >= 0xae && byte <= 0xff);
-  let next = 256;
-  return Array.from({ length: 256 }, (_, byte) => String.fromCharCode(printable(byte) ? byte : next++));
 }
 
 /** A tokenizer.json object of TINY_VOCAB_SIZE or fewer tokens. */

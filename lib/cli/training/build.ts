@@ -67,13 +67,14 @@ export interface TrainerParts {
 
 export function makeTrainer(options: TrainOptions, parts: TrainerParts): LspTrainer | GrpoTrainer {
   const { queries, answers, maxNewTokens, queryTokens, temperature, seed } = options;
+  const game = gameOf(options);
   const solver = { answers, maxNewTokens, temperature };
   const common = {
     learner: parts.learner,
     reward: parts.reward,
     kl: { form: options.klForm, coefficient: options.klBeta },
-    watch: gameOf(options).watch,
-    measureKl: gameOf(options).measureKl,
+    watch: game.watch,
+    measureKl: game.measureKl,
     updatesPerBatch: options.updatesPerBatch,
     seed,
     checkpoint: parts.checkpoint,
@@ -87,7 +88,6 @@ export function makeTrainer(options: TrainOptions, parts: TrainerParts): LspTrai
   }
   const name = options.preset ?? 'recommended';
   const { objective, gate } = preset(name, { qualityWeight: options.selfReward });
-  const game = gameOf(options);
   return new LspTrainer({
     ...common,
     objective,

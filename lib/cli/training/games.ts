@@ -21,7 +21,9 @@ import type { TrainOptions } from '../../run/train-options';
 import {
   evaluateWorld,
   heldOutTasks,
+  KIND_NAMES,
   measureWorldJudge,
+  PRETRAINING_LEVELS,
   tinyWorld,
   worldJudge,
   WorldReward,
@@ -62,7 +64,7 @@ const instructions: Game = {
 };
 
 /** Kinds times levels of the world's held-out suite. */
-const WORLD_CELLS = 76;
+const WORLD_CELLS = KIND_NAMES.length * PRETRAINING_LEVELS.length;
 
 /** Most queries that are remembered: in the world of short tasks the same one is soon written again. */
 const WORLD_HISTORY = 1024;
