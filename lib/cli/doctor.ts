@@ -14,6 +14,7 @@ import {
   checkNode,
   checkProcessor,
   checkSystem,
+  checkTokenizers,
 } from './doctor/machine';
 import { checkGraphics, checkToolchain } from './doctor/tools';
 import { oneLine, Output, type Streams } from './output';
@@ -46,6 +47,7 @@ async function findAll(): Promise<Finding[]> {
     kernels,
     examine('memory', () => checkMemory()),
     examine('disk', checkDisk),
+    examine('tokenizers', checkTokenizers),
     examine('model', checkBundledModel),
     examine('graphics', () => checkGraphics()),
     examine('toolchain', async () => checkToolchain((await kernels).state === 'problem')),

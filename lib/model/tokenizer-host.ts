@@ -2,9 +2,9 @@
  * The Rust tokenizers behind synchronous calls. One worker thread serves all tokenizers of the process; each
  * specification is loaded there once, on first use.
  */
-import { Tokenizer as RustTokenizer } from 'tokenizers';
 import { LspError } from '../errors';
 import { SyncWorker, WorkerTimeout } from './sync-worker';
+import { tokenizerBinding } from './tokenizer-binding';
 
 const HOST_BODY = `
   const { Tokenizer } = require(data.module);
@@ -68,6 +68,7 @@ export class HostedTokenizer {
   }
 
   #load(): void {
+    tokenizerBinding(); // where it is missing, that is the error, and not the worker's
     host ??= new SyncWorker(HOST_BODY, { module: require.resolve('tokenizers') });
     if (this.#generation === host.generation) return;
     const key = nextKey++;
@@ -109,6 +110,7 @@ function tokenizerError(path: string, expected: string, error: unknown): LspErro
 /** Token texts → text, as the specification's decoder does it (this part of the binding is synchronous). */
 export function makeTextDecoder(decoder: unknown, path: string): (tokens: string[]) => string {
   if (decoder === null || decoder === undefined) return (tokens) => tokens.join(' ');
+  const { Tokenizer } = tokenizerBinding();
   const empty = { type: 'BPE', vocab: {}, merges: [] };
   const parts = {
     truncation: null,
@@ -118,7 +120,7 @@ export function makeTextDecoder(decoder: unknown, path: string): (tokens: string
     post_processor: null,
   };
   try {
-    const tokenizer = RustTokenizer.fromString(
+    const tokenizer = Tokenizer.fromString(
       JSON.stringify({ version: '1.0', added_tokens: [], ...parts, decoder, model: empty }),
     );
     const rust = tokenizer.getDecoder();

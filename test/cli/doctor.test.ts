@@ -38,6 +38,7 @@ describe('on this machine', () => {
       'kernels',
       'memory',
       'disk',
+      'tokenizers',
       'model',
       'graphics',
       'toolchain',
@@ -122,6 +123,21 @@ describe('the addon', () => {
     expect(differing.facts['disagreeing']).toEqual(available.slice(1));
     expect(differing.state).toBe(available.length > 1 ? 'problem' : 'note');
   });
+});
+
+test('a tokenizer library that does not load is a problem, and no end of the doctor', async () => {
+  const body = `
+    const Module = require('node:module');
+    const load = Module._load;
+    Module._load = function (request, ...rest) {
+      if (request === 'tokenizers') throw new Error('Cannot find native binding');
+      return load.call(this, request, ...rest);
+    };`;
+  const { tokenizers, kernels } = await examination(preload('no-tokenizers', body));
+  expect(tokenizers).toMatchObject({ state: 'problem', facts: { loaded: false } });
+  expect(tokenizers!.text).toContain('Cannot find native binding');
+  expect(tokenizers!.remedy).toContain('install again');
+  expect(kernels!.facts).toMatchObject({ loaded: true });
 });
 
 describe('what lies around', () => {

@@ -1,8 +1,10 @@
 /** What the machine is and has: Node.js, system, processor, memory, disk, and the model that comes along. */
 import { existsSync, readFileSync, statfsSync } from 'node:fs';
 import { arch, availableParallelism, cpus, platform, release, totalmem } from 'node:os';
+import type { LspError } from '../../errors';
 import { BUNDLED_MODEL, openModelSource } from '../../model/formats';
 import { defaultMemoryBudget } from '../../model/memory';
+import { tokenizerBinding } from '../../model/tokenizer-binding';
 import { formatBytes, machineMemory } from '../../run/memory-estimate';
 import type { Finding } from './finding';
 
@@ -102,6 +104,19 @@ export function checkDisk(): Finding {
   const remedy =
     'A checkpoint takes 12 bytes a parameter, and a run keeps three: free some space, or use another disk.';
   return { ...finding, state: freeBytes < DISK_NEEDED ? 'problem' : 'note', remedy };
+}
+
+/** Tokenizers come as a binary of their own, without which no model can be loaded. */
+export function checkTokenizers(): Finding {
+  const name = 'tokenizers';
+  try {
+    tokenizerBinding();
+    return { name, state: 'ok', text: 'the tokenizer library loads', facts: { loaded: true } };
+  } catch (error) {
+    const { message, remedy = '' } = error as LspError;
+    const text = message.slice(0, message.length - remedy.length).trimEnd();
+    return { name, state: 'problem', text, remedy, facts: { loaded: false } };
+  }
 }
 
 export function checkBundledModel(): Finding {

@@ -1,6 +1,6 @@
 /** What came out of a run, in plain words and key figures. */
 import { basename } from 'node:path';
-import { count, duration, percent, points } from '../format';
+import { count, duration, formatNumber, percent, points, WHOLE } from '../format';
 import type { Facts } from '../types';
 import { beforeAndAfter, total, type Probe, type RunData } from './run-data';
 
@@ -44,10 +44,11 @@ function played(run: RunData): string {
   const steps =
     run.stepsWanted === null || run.stepsWanted === run.steps
       ? count(run.steps, 'step')
-      : `${run.steps} of ${count(run.stepsWanted, 'step')}`;
+      : `${formatNumber(run.steps, WHOLE)} of ${count(run.stepsWanted, 'step')}`;
   const queries = total(run.metrics, 'queries');
   const answered = total(run.metrics, 'validQueries');
-  const of = answered === queries ? '' : `, of which ${answered} were accepted and answered`;
+  const of =
+    answered === queries ? '' : `, of which ${formatNumber(answered, WHOLE)} were accepted and answered`;
   if (run.steps === 0) return `The model is ${model}. Once a step is finished there is more to see here.`;
   return run.config.kind === 'lsp'
     ? `${model} played ${steps} against itself. As the Challenger it wrote ${count(queries, 'query', 'queries')}${of}.`
@@ -62,7 +63,7 @@ function measured(before: Probe | null, after: Probe | null): string[] {
   const moved =
     `On ${tasks} the mean score changed by ${points(change.mean)} points ` +
     `(95% interval ${points(change.low)} to ${points(change.high)}, paired by task); ` +
-    `${change.changed} of them score differently.`;
+    `${formatNumber(change.changed, WHOLE)} of them score differently.`;
   return [`${moved} ${meaning(change)}`];
 }
 
