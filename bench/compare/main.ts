@@ -2,7 +2,7 @@
  * The comparison: every method over the same seeds, at an equal number of generated tokens, on the bundled model.
  *
  *     npm run compare                                    all methods, 10 seeds
- *     npm run compare -- --methods grpo,lsp --seeds 3 --budget 100000 --out runs/compare
+ *     npm run compare -- --methods grpo,lsp --seeds 3 --first-seed 100 --out runs/other-seeds
  *
  * Each run is a process of its own with one thread; two run at a time. Results are appended to results.jsonl as they
  * come: started again, the command does what is missing. At the end it prints a table and writes compare.html.
@@ -25,6 +25,7 @@ import { comparisonTable } from './table';
 interface Flags {
   methods: string;
   seeds: number;
+  firstSeed: number;
   budget: number;
   learningRate: number;
   model: string;
@@ -43,7 +44,8 @@ function readFlags(argv: readonly string[]): Flags {
     .description('Methods of training against each other in the tiny world, over paired seeds.')
     .option('--methods <names>', 'comma-separated', METHODS.map(({ name }) => name).join(','))
     .option('--seeds <n>', 'seeds of each method', whole, 10)
-    .option('--budget <n>', 'generated tokens of each run', whole, 150_000)
+    .option('--first-seed <n>', 'the others follow it', natural, 0)
+    .option('--budget <n>', 'generated tokens of each run', whole, 120_000)
     .option('--learning-rate <x>', 'of AdamW', positive, 3e-4)
     .option('--model <path>', 'the base model', 'tiny')
     .option('--out <dir>', 'where results.jsonl and compare.html go', 'runs/compare')
@@ -56,6 +58,13 @@ function whole(text: string): number {
   const value = Number(text);
   if (!Number.isSafeInteger(value) || value < 1)
     throw new InvalidArgumentError('Expected a whole number of at least 1.');
+  return value;
+}
+
+function natural(text: string): number {
+  const value = Number(text);
+  if (text === '' || !Number.isSafeInteger(value) || value < 0)
+    throw new InvalidArgumentError('Expected a whole number of at least 0.');
   return value;
 }
 
@@ -83,7 +92,7 @@ async function main(): Promise<void> {
 }
 
 /** Seed by seed, so that whatever is there when the command is interrupted has its pairs. */
-async function plan({ methods, seeds, budget, learningRate, model }: Flags): Promise<Job[]> {
+async function plan({ methods, seeds, firstSeed, budget, learningRate, model }: Flags): Promise<Job[]> {
   const names = methods.split(',');
   const unknown = names.find((name) => !METHODS.some((method) => method.name === name));
   if (unknown !== undefined)
@@ -94,7 +103,7 @@ async function plan({ methods, seeds, budget, learningRate, model }: Flags): Pro
   const options = (seed: number) => ({ seed, budget, learningRate, threads: 1, model: base });
   return [
     { method: 'base', options: options(0) },
-    ...Array.from({ length: seeds }, (_, seed) => seed).flatMap((seed) =>
+    ...Array.from({ length: seeds }, (_, i) => firstSeed + i).flatMap((seed) =>
       names.map((method) => ({ method, options: options(seed) })),
     ),
   ];

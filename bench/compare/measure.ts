@@ -3,8 +3,9 @@ import { constant, Learner, LanguageModel, LspError, type StepMetrics } from '..
 import { evaluateWorld, heldOutTasks, KIND_NAMES, type WorldEvaluation } from '../../lib/world';
 import { train, type Method } from './methods';
 
-/** Held-out tasks at the end, and along the way. */
+/** Held-out tasks at the end, with as many answers to each, and along the way. */
 const FINAL = { perCell: 8 };
+const FINAL_SAMPLES = 16;
 const ALONG = { perCell: 4 };
 /** Levels beyond those of pre-training. */
 const BEYOND = { levels: [5, 6], perCell: 8 };
@@ -106,7 +107,7 @@ function header(method: string, { seed, budget, learningRate, model }: MeasureOp
 
 async function final(model: LanguageModel) {
   const tasks = heldOutTasks(FINAL);
-  const sampled = await evaluateWorld(model, { tasks });
+  const sampled = await evaluateWorld(model, { tasks, samples: FINAL_SAMPLES });
   const greedy = await evaluateWorld(model, { tasks, temperature: 0 });
   const beyond = await evaluateWorld(model, { tasks: heldOutTasks(BEYOND) });
   return {

@@ -44,7 +44,7 @@ const QUERIES = 76;
 const SOLVER = { answers: 8, maxNewTokens: 24 };
 const CHALLENGER = { task: tinyWorld(), queries: QUERIES, maxNewTokens: 32 };
 /** α of the self-play methods. */
-const CHALLENGER_WEIGHT = 0.3;
+const CHALLENGER_WEIGHT = 0.1;
 
 /** What all methods have in common, for people. */
 export const SETTINGS: readonly (readonly [string, string])[] = [

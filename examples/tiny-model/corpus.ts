@@ -20,6 +20,8 @@ const {
 } = world;
 type WorldTask = world.WorldTask;
 type Random = () => number;
+/** By the kind's name; 1 where it is not named. */
+type Weights = Readonly<Record<string, number>>;
 
 export interface Demonstration {
   messages: ChatMessage[];
@@ -27,47 +29,51 @@ export interface Demonstration {
   reply: string;
 }
 
-/** Shares of the levels 1 to 4 among the tasks to solve and to judge, and among those to write. */
-const SOLVED_LEVELS = [0.28, 0.26, 0.24, 0.22];
-const WRITTEN_LEVELS = [0.4, 0.3, 0.2, 0.1];
+/** Shares of the levels 1 to 4. */
+const LEVELS = [0.28, 0.26, 0.24, 0.22];
 
 /** How often a pupil's answer to a task of level 1 to 4 is careless. */
-const CARELESS = [0.25, 0.45, 0.62, 0.75];
+const CARELESS = [0.25, 0.46, 0.64, 0.76];
 
 /** Kinds with two possible answers: were every other one wrong, the answers would tell nothing about the tasks. */
 const TWO_ANSWERS = ['logic', 'membership'];
 
 /** How often a kind is taught, relative to the others: some take more practice. */
-const PRACTICE: Readonly<Record<string, number>> = {
-  addition: 4,
-  subtraction: 4,
+const PRACTICE: Weights = {
+  addition: 5,
+  subtraction: 6,
   composition: 2.5,
   counting: 2,
-  sequence: 1.5,
+  sequence: 2,
   logic: 1.5,
   membership: 1.5,
-  comparison: 1.2,
+  comparison: 1.5,
   distinct: 1.2,
   sorting: 1.2,
+  reversing: 1.2,
+  removing: 1.2,
   doubling: 0.5,
   shifting: 0.5,
   capitals: 0.4,
-  commas: 0.4,
+  commas: 0.6,
 };
 
+/** How often a kind is written: a progression, or a letter that comes again, is not written by chance. */
+const WRITING: Weights = { sequence: 4, distinct: 2 };
+
 /** Share of careless answers that are blunders of another sort than the usual slip. */
-const BLUNDERS = 0.15;
+const BLUNDERS = 0.08;
 
 /** Shares of the roles. */
-const CHALLENGER = 0.1;
-const JUDGE = 0.14;
+const CHALLENGER = 0.12;
+const JUDGE = 0.12;
 
 /** Seed of the corpus and of the model's first weights. */
 export const SEED = 2026n;
 /** Chats of the corpus, in the order in which they are learnt. */
-export const CHATS = 768_000;
+export const CHATS = 819_200;
 /** Share of them that the textbook has; the rest is the pupils'. */
-const TEXTBOOK = 0.87;
+const TEXTBOOK = 0.83;
 
 /** Chat number `index`, 0 to CHATS − 1: the same at any time, whatever was asked before. */
 export function chat(index: number): Demonstration {
@@ -79,47 +85,32 @@ export function chat(index: number): Demonstration {
 }
 
 function writeTask(random: Random): Demonstration {
-  const task = drawTask(
-    pickOf(
-      KIND_NAMES,
-      KIND_NAMES.map(() => 1),
-      random,
-    ),
-    WRITTEN_LEVELS,
-    random,
-  );
+  const task = drawTask(WRITING, random);
   return { messages: challengerMessages(random() < 0.2 ? null : task.kind), reply: task.text };
 }
 
 function solveTask(byPupils: boolean, random: Random): Demonstration {
-  const task = practice(random);
+  const task = drawTask(PRACTICE, random);
   const rate = CARELESS[task.level - 1]! * (TWO_ANSWERS.includes(task.kind) ? 0.6 : 1);
   const careless = byPupils && random() < rate;
   return { messages: solverMessages(task.text), reply: careless ? wrongAnswer(task, random) : task.answer };
 }
 
 function judgeAnswer(random: Random): Demonstration {
-  const task = practice(random);
+  const task = drawTask(PRACTICE, random);
   const answer = random() < 0.5 ? task.answer : wrongAnswer(task, random);
   const points = Math.floor(MOST_POINTS * creditOf(task, answer));
   return { messages: judgeMessages(task.text, answer), reply: String(points) };
 }
 
-/** A task to solve or to judge. */
-function practice(random: Random): WorldTask {
-  return drawTask(
-    pickOf(
-      KIND_NAMES,
-      KIND_NAMES.map((kind) => PRACTICE[kind] ?? 1),
-      random,
-    ),
-    SOLVED_LEVELS,
+/** A task of levels 1 to 4; `weights` tells how often which kind. */
+function drawTask(weights: Weights, random: Random): WorldTask {
+  const kind = pickOf(
+    KIND_NAMES,
+    KIND_NAMES.map((name) => weights[name] ?? 1),
     random,
   );
-}
-
-function drawTask(kind: string, levels: readonly number[], random: Random): WorldTask {
-  return world.drawTrainingTask(kind, pickOf(PRETRAINING_LEVELS, levels, random), random);
+  return world.drawTrainingTask(kind, pickOf(PRETRAINING_LEVELS, LEVELS, random), random);
 }
 
 /** One of the items, each as often as its weight says. */

@@ -189,7 +189,7 @@ const WORLD_DEFAULTS = {
   checkpointEvery: 25,
   reportEvery: 10,
   probeSize: 304,
-  challengerWeight: 0.3,
+  challengerWeight: 0.1,
   queries: 76,
   answers: 8,
   maxNewTokens: 24,

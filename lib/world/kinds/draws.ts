@@ -20,10 +20,11 @@ export function letters(count: number, random: Random): string[] {
   return Array.from({ length: count }, () => letter(random));
 }
 
-/** Letters of which about 40 % are `target`, at least one of them. */
-export function lettersWith(target: string, count: number, random: Random): string[] {
+/** Letters of which about 40 % are `target`, and at least `least`. */
+export function lettersWith(target: string, count: number, least: number, random: Random): string[] {
   const items = letters(count, random).map((item) => (random() < 0.4 ? target : item));
-  if (!items.includes(target)) items[integer(0, count - 1, random)] = target;
+  while (items.filter((item) => item === target).length < least)
+    items[integer(0, count - 1, random)] = target;
   return items;
 }
 

@@ -181,8 +181,8 @@ function drawStep(operation: Operation, random: Random): Step {
 
 /** Items on which the operation shows: a letter to remove is there, a repeat to drop too. */
 function drawItems({ operation, letters: named }: Step, count: number, random: Random): string[] {
-  if (operation.name === 'distinct') return lettersWith(letter(random), count, random);
-  return named.length > 0 ? lettersWith(named[0]!, count, random) : letters(count, random);
+  if (operation.name === 'distinct') return lettersWith(letter(random), count, 2, random);
+  return named.length > 0 ? lettersWith(named[0]!, count, 1, random) : letters(count, random);
 }
 
 function drawList(choose: () => readonly Operation[], count: (steps: number) => number, random: Random) {

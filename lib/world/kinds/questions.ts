@@ -29,7 +29,7 @@ const counting = defineKind<LetterQuestion>({
   slip: (problem) => String(Math.abs(occurrences(problem) - 1)),
   draw: (level, random) => {
     const target = letter(random);
-    return { target, items: lettersWith(target, level + 1, random) };
+    return { target, items: lettersWith(target, level + 1, 1, random) };
   },
 });
 
