@@ -15,7 +15,7 @@ export function comparisonReport(measurements: readonly Measurement[]): Report {
   const [first] = trained;
   if (!first) throw new Error('there is no run of any method yet');
   const best = trained.reduce((a, b) => (b.accuracy.mean > a.accuracy.mean ? b : a), first);
-  const budget = Math.max(...measurements.map((one) => one.budget));
+  const budget = Math.max(...trained.flatMap(({ runs }) => runs.map((run) => run.budget)));
   const seeds = Math.max(...trained.map(({ runs }) => runs.length));
   return {
     title: 'Comparison of methods in the tiny world',
@@ -34,7 +34,7 @@ export function comparisonReport(measurements: readonly Measurement[]): Report {
       },
       { id: 'curves', title: 'Along the training', blocks: [curveChart(trained, budget)] },
       { id: 'kinds', title: 'By kind of task', blocks: [kindTable(summaries)] },
-      { id: 'methods', title: 'Methods', blocks: [methodTable(summaries), settingsTable(measurements)] },
+      { id: 'methods', title: 'Methods', blocks: [methodTable(summaries), settingsTable(first)] },
     ],
     colophon: 'Made by `npm run compare`.',
   };
@@ -177,8 +177,9 @@ function pairTable(summaries: readonly MethodSummary[]): Report['summary'][numbe
   };
 }
 
-function settingsTable(measurements: readonly Measurement[]): Report['summary'][number] {
-  const [{ learningRate, model }] = measurements as [Measurement];
+/** @param method any but the base model, which is measured once for all budgets and rates */
+function settingsTable({ runs }: MethodSummary): Report['summary'][number] {
+  const [{ learningRate, model }] = runs as [Measurement];
   return {
     kind: 'table',
     caption: 'What all methods have in common',

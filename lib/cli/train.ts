@@ -16,7 +16,7 @@ Examples:
   $ lsp train --model model/ --steps 200 --queries-file prompts.jsonl --reward ./reward.js --out runs/data
   $ lsp train --config train.yaml --out runs/second
 
-A run keeps near the model it started from. The first Ctrl-C leaves the step under way and writes a checkpoint, the
+The first Ctrl-C leaves the step under way and writes a checkpoint, the
 second leaves at once; --resume goes on as if nothing had happened.`;
 
 export function trainCommand(streams: Streams): Command {
@@ -76,6 +76,5 @@ function startOf(flags: Record<'model' | 'out' | 'resume', unknown>): Start {
 /** The bundled model plays in the world that it was made for, unless something else is asked for. */
 function withTask(start: Start, given: Record<string, unknown>): Record<string, unknown> {
   const isBundled = 'model' in start && start.model === BUNDLED_MODEL;
-  const isOpen = given.task === undefined && given.queriesFile === undefined;
-  return isBundled && isOpen ? { ...given, task: 'world' } : given;
+  return isBundled && given.task === undefined ? { ...given, task: 'world' } : given;
 }

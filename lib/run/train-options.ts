@@ -301,6 +301,14 @@ export function resumeTrainOptions(
   const options = parse({ task, reportEvery, challengerWeight, ...rest, ...given });
   if (typeof scheduleSteps !== 'number')
     throw invalid('scheduleSteps', 'a number in config.json', scheduleSteps);
+  if (options.schedule !== 'constant' && options.steps > scheduleSteps) {
+    throw invalid(
+      'steps',
+      `at most ${scheduleSteps}, where the learning rate of the run has fallen to 0,`,
+      options.steps,
+      'Start a new run from its last model to train on.',
+    );
+  }
   return { ...options, scheduleSteps };
 }
 

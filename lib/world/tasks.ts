@@ -56,7 +56,7 @@ export function isRight(task: Pick<WorldTask, 'answer'>, answer: string): boolea
  */
 export function creditOf(task: Pick<WorldTask, 'answer' | 'credit'>, answer: string): number {
   if (isRight(task, answer)) return 1;
-  if (task.credit === 'exact') return 0;
+  if (task.credit !== 'items') return 0;
   const expected = task.answer.split(' ');
   const given = normalizeAnswer(answer).split(' ');
   const right = expected.filter((item, i) => item === given[i]).length;

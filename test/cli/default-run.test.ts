@@ -1,5 +1,5 @@
 /** `lsp train` as a newcomer calls it, without a model or a directory: the bundled model, the tiny world, a page. */
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { lsp, values } from './support';
@@ -58,4 +58,24 @@ test('a second run takes the next name, and is the same to the byte', async () =
   const weights = (run: string) =>
     readFileSync(join(root, 'runs', run, 'checkpoints', 'step-000003', 'model', 'model.safetensors'));
   expect(weights('tiny-2').equals(weights('tiny'))).toBe(true);
+});
+
+test('trains on rows of tasks as well, and refuses those that it cannot check before it begins', async () => {
+  const file = join(root, 'rows.jsonl');
+  const train = (rows: object[]) => {
+    writeFileSync(file, rows.map((row) => JSON.stringify(row)).join('\n'));
+    return lsp(['train', ...SHORT, '--steps', '1', '--queries-file', file], { cwd: root });
+  };
+  const [sum, list] = [
+    { prompt: 'What is 5 + 7?', answer: '12' },
+    { prompt: 'Sort: k c a', answer: 'a c k', credit: 'items' },
+  ];
+  const number = await train([list, { ...sum, answer: 12 }]);
+  expect(number.code).not.toBe(0);
+  expect(number.stderr).toContain('Expected the right answer as a string for `queriesFile (row 2).answer`');
+  const other = await train([{ ...list, credit: 'some' }]);
+  expect(other.stderr).toContain('queriesFile (row 1).credit');
+  const { code, stdout } = await train([sum, list]);
+  expect(code).toBe(0);
+  expect(stdout).toMatch(/Accuracy after step 1: \d+\.\d % on 7\d held-out tasks/);
 });

@@ -212,6 +212,10 @@ describe('resume', () => {
     const refused = await lsp(['train', '--resume', out, '--learning-rate', '1']);
     expect(refused.code).toBe(2);
     expect(refused.stderr).toContain('as the run was started with');
+    const shorter = await lsp(['train', '--resume', out, '--steps', '1']);
+    expect(shorter.code).toBe(2);
+    expect(shorter.stderr).toMatch(/Expected at least \d, as many as are done, for `--steps` but received 1/);
+    expect(outcome(out).metrics).toBe(outcome(whole).metrics);
     expect((await lsp(['train', '--resume', out, '--steps', '7'])).code).toBe(0);
     const metrics = readFileSync(join(out, 'metrics.jsonl'), 'utf8');
     expect(metrics.startsWith(outcome(whole).metrics)).toBe(true);

@@ -1,4 +1,6 @@
 /** The page as its readers meet it: opened from a disk, in a browser, in light and dark, on a telephone. */
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import type { AxeResults } from 'axe-core';
 import type { Browser } from 'playwright-core';
@@ -215,12 +217,19 @@ describeWithBrowser('a report in a browser', () => {
   });
 
   test('lets nothing in that did not come with it', async () => {
+    let visits = 0;
+    const server = createServer((_, response) => {
+      visits++;
+      response.setHeader('access-control-allow-origin', '*').end('hello');
+    });
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    const { port } = server.address() as AddressInfo;
     const { page, complaints } = await open();
     const attempts = `(async () => {
       const run = (action) => { try { return action(); } catch (error) { return error.name; } };
       const script = document.createElement('script');
       return {
-        request: await fetch('http://127.0.0.1:9/').then(() => 'sent', (error) => error.name),
+        request: await fetch('http://127.0.0.1:${port}/').then(() => 'sent', (error) => error.name),
         markup: run(() => { document.body.innerHTML = '<p>new</p>'; return 'set'; }),
         script: run(() => { script.text = 'globalThis.hacked = true'; document.body.append(script); return 'run'; }),
         hacked: globalThis.hacked ?? false,
@@ -232,6 +241,8 @@ describeWithBrowser('a report in a browser', () => {
       script: 'TypeError',
       hacked: false,
     });
+    server.close();
+    expect(visits).toBe(0);
     expect(complaints.join('\n')).toContain('Content Security Policy');
   });
 

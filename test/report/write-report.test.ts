@@ -217,11 +217,6 @@ describe('notices', () => {
     ['KL', () => ({ challenger: { kl: 0.7 } }), 'challenger is 0.7 nats a token away'],
     ['rejections', () => ({ queries: 8, validQueries: 3 }), 'Most queries were rejected: 20 of 32.'],
     ['repetition', () => ({ duplicateShare: 0.75 }), 'The Challenger repeats itself: 75%'],
-    [
-      'no signal',
-      () => ({ validQueries: 8, zeroSignalGroups: 6 }),
-      'little to learn from: in 75% of the groups',
-    ],
   ])('%s is noticed though the run said nothing', async (_, fields, expected) => {
     const notices = noticesIn(await pageOf({ ...good, metrics: change(fields) }));
     expect(notices).toEqual([expect.stringContaining(expected)]);
@@ -232,6 +227,27 @@ describe('notices', () => {
     const metrics = change((n: number) => ({ solver: { entropy: n === 4 ? 0.5 : 2 } }));
     const notices = noticesIn(await pageOf({ ...good, metrics }));
     expect(notices.join('\n')).toMatch(/^note: .*solver's entropy fell to 25%/m);
+    expect(notices.join('\n')).not.toMatch(/^warning/m);
+  });
+
+  test('little signal is a warning, unless the score is up: then most answers are right', async () => {
+    const metrics = change(() => ({ validQueries: 8, zeroSignalGroups: 6 }));
+    const expected = /little to learn from: in 75% of the groups/;
+    const [fine, note] = noticesIn(await pageOf({ ...good, metrics }));
+    expect([fine, note]).toEqual([expect.stringMatching(/^good/), expect.stringMatching(/^note/)]);
+    expect(note).toMatch(expected);
+    const [warning, ...others] = noticesIn(await pageOf({ ...good, metrics, probes: [] }));
+    expect(warning).toMatch(/^warning/);
+    expect(warning).toMatch(expected);
+    expect(others).toEqual([]);
+  });
+
+  test('far from the reference is a note where the loss does not charge for it', async () => {
+    const metrics = change(() => ({ solver: { kl: 0.7 } }));
+    const config = good.config as { options: object };
+    const free = { ...config, options: { ...config.options, klBeta: 0 } };
+    const notices = noticesIn(await pageOf({ ...good, metrics, config: free }));
+    expect(notices.join('\n')).toMatch(/^note: .*solver is 0.7 nats a token away/m);
     expect(notices.join('\n')).not.toMatch(/^warning/m);
   });
 

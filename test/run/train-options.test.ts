@@ -76,12 +76,21 @@ describe('options of a run', () => {
   });
 
   test('a resumed run may be longer and use other threads, and nothing else', () => {
-    const stored = { ...resolveTrainOptions({ steps: 20, schedule: 'cosine' }) };
+    const stored = { ...resolveTrainOptions({ steps: 20 }) };
     const longer = resumeTrainOptions(stored, { steps: 40, threads: 1 });
     expect(longer).toMatchObject({ steps: 40, threads: 1, scheduleSteps: 20 });
     expect(resumeTrainOptions(stored, { learningRate: stored.learningRate })).toEqual(stored);
     expect(failure(() => resumeTrainOptions(stored, { learningRate: 1 })).message).toContain(
       'as the run was started with',
+    );
+  });
+
+  test('a run whose learning rate has fallen to 0 is not made longer', () => {
+    const stored = { ...resolveTrainOptions({ steps: 20, schedule: 'cosine' }) };
+    expect(resumeTrainOptions(stored, { steps: 10 })).toMatchObject({ steps: 10, scheduleSteps: 20 });
+    expect(failure(() => resumeTrainOptions(stored, { steps: 21 })).message).toBe(
+      'Expected at most 20, where the learning rate of the run has fallen to 0, for `steps` but received 21. ' +
+        'Start a new run from its last model to train on.',
     );
   });
 });

@@ -11,7 +11,6 @@ import {
   type SelfReward,
   type TrainerState,
 } from '../../lsp';
-import { invalid } from '../../options';
 import type { LanguageModel } from '../../model/language-model';
 import type { Reward } from '../../rewards/reward';
 import { WorkerReward } from '../../rewards/worker-reward';
@@ -40,19 +39,9 @@ export async function makeLearner(model: LanguageModel, options: TrainOptions): 
 /** R: the user's module in a worker, or the game's own. */
 export async function makeReward(options: TrainOptions): Promise<Reward & Partial<AsyncDisposable>> {
   if (options.reward !== undefined) return new WorkerReward({ module: options.reward });
-  const { reward, rowField } = gameOf(options);
-  if (options.queriesFile !== undefined) {
-    const rows = await readQueries(options.queriesFile);
-    if (!rows.some(({ info }) => info[rowField] !== undefined)) {
-      throw invalid(
-        'reward',
-        'a module',
-        undefined,
-        `The rows of ${options.queriesFile} have no \`${rowField}\`, which the built-in reward checks.`,
-      );
-    }
-  }
-  return reward;
+  const game = gameOf(options);
+  if (options.queriesFile !== undefined) game.checkRows(await readQueries(options.queriesFile));
+  return game.reward;
 }
 
 export interface TrainerParts {

@@ -3,6 +3,7 @@
  * itself, are the same for all of them.
  */
 import { runProbe, type ProbeOptions, type ProbeResult } from '../../eval/probe';
+import type { QueryRow } from '../../grpo/queries';
 import type { PolicyModel } from '../../learn/policy';
 import {
   duplicateGate,
@@ -15,6 +16,7 @@ import {
   type Task,
   type WatchOptions,
 } from '../../lsp';
+import { expectOneOf, invalid } from '../../options';
 import type { Reward } from '../../rewards/reward';
 import { VerifiableInstructions } from '../../rewards/verifiable-instructions';
 import type { TrainOptions } from '../../run/train-options';
@@ -32,8 +34,8 @@ import {
 export interface Game {
   readonly task: Task;
   readonly reward: Reward;
-  /** The field of a row of queries without which `reward` has nothing to check. */
-  readonly rowField: string;
+  /** @throws LspError INVALID_ARGUMENT where `reward` cannot check the answers to these rows of queries */
+  checkRows(rows: readonly QueryRow[]): void;
   /** The gate in place of the preset's, or null. */
   gate(preset: PresetName): Gate | null;
   readonly duplicates?: DuplicateOptions;
@@ -54,7 +56,10 @@ export interface Game {
 const instructions: Game = {
   task: instructionFollowing(),
   reward: new VerifiableInstructions(),
-  rowField: 'constraints',
+  checkRows: (rows) => {
+    if (rows.every(({ info }) => info['constraints'] === undefined))
+      throw invalid('queriesFile', 'rows with `constraints`, or a `reward`,', 'neither');
+  },
   gate: () => null,
   judge: (reference) => new SelfReward(reference),
   measureJudge: (judge, signal) => judge.preflight({ signal }),
@@ -72,7 +77,13 @@ const WORLD_HISTORY = 1024;
 const world: Game = {
   task: tinyWorld(),
   reward: new WorldReward(),
-  rowField: 'answer',
+  checkRows: (rows) => {
+    rows.forEach(({ info: { answer, credit } }, i) => {
+      const row = `queriesFile (row ${i + 1})`;
+      if (typeof answer !== 'string') throw invalid(`${row}.answer`, 'the right answer as a string', answer);
+      if (credit !== undefined) expectOneOf(`${row}.credit`, credit, ['exact', 'items']);
+    });
+  },
   // The parser is the strict gate. What is left to reject is a task that is exactly an earlier one: tasks of a kind
   // share most of their words, so that likeness says nothing.
   gate: (preset) => (preset === 'recommended' ? duplicateGate({ threshold: 1 }) : null),
@@ -80,7 +91,7 @@ const world: Game = {
   judge: worldJudge,
   measureJudge: (judge, signal) => measureWorldJudge(judge, { signal }),
   // Certainty is what is learnt, and without a KL term nothing asks the model to stay where it was.
-  watch: { solverEntropy: false, maxKl: Infinity },
+  watch: { solverEntropy: false, warnKl: Infinity, maxKl: Infinity },
   measureKl: true,
   probe: async (model, { size, maxNewTokens, signal, onProgress }) => {
     const tasks = heldOutTasks({ perCell: Math.max(1, Math.round(size / WORLD_CELLS)) });

@@ -13,6 +13,7 @@ import type { LspTrainer, SelfReward, StepResult, TrainerState } from '../../lsp
 import { LanguageModel } from '../../model/language-model';
 import { openModelSource } from '../../model/formats';
 import { defaultMemoryBudget } from '../../model/memory';
+import { invalid } from '../../options';
 import { writeReport } from '../../report';
 import type { Checkpoint } from '../../run/checkpoints';
 import { statusOf } from '../../run/files';
@@ -136,6 +137,11 @@ class Session {
     await verifyStartingModel(config.model, this.#signal);
     const resumed = await RunDirectory.resume(resume!);
     this.#cleanup.push(() => resumed.run.close());
+    const done = resumed.checkpoint?.step ?? 0;
+    checkUsage(() => {
+      if (options.steps < done)
+        throw invalid('steps', `at least ${done}, as many as are done,`, options.steps);
+    });
     await resumed.run.replaceOptions({ ...options });
     return { options, path: resume!, startingModel: config.model, resumed };
   }

@@ -51,10 +51,12 @@ export async function summarize({ run, options, output, report }: SummaryParts):
 }
 
 /** The same run, longer; a new one where the learning rate of this one has come to nothing. */
-function goOn(path: string, { schedule, steps, task, queriesFile }: TrainOptions, model: string): string {
+function goOn(path: string, options: TrainOptions, model: string): string {
+  const { schedule, steps, task, queriesFile, reward } = options;
   if (schedule === 'constant') return `npx lsp train --resume ${path} --steps ${2 * steps}`;
-  const what = queriesFile === undefined ? `--task ${task}` : `--queries-file ${queriesFile}`;
-  return `npx lsp train --model ${model} ${what}`;
+  const data = queriesFile === undefined ? '' : ` --queries-file ${queriesFile}`;
+  const judged = reward === undefined ? '' : ` --reward ${reward}`;
+  return `npx lsp train --model ${model} --task ${task}${data}${judged}`;
 }
 
 function probeLines(

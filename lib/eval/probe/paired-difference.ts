@@ -37,7 +37,7 @@ const Z = 1.959963984540054;
 
 /** 0.975 quantile of Student's t: the expansion of Abramowitz & Stegun 26.7.5, and its first values, where it is poor. */
 function quantileT(degrees: number): number {
-  const first = [12.706, 4.303, 3.182, 2.776, 2.571][degrees - 1];
+  const first = [12.706205, 4.302653, 3.182446, 2.776445, 2.570582][degrees - 1];
   if (first !== undefined) return first;
   return (
     Z +

@@ -143,9 +143,10 @@ function farFromReference(run: RunData, role: Role): Notice[] {
   if (last === undefined || last < WARN_KL) return [];
   return [
     {
-      severity: 'warning',
+      ...(run.config.options['klBeta'] === 0
+        ? { severity: 'note', detail: 'The loss of this run does not charge for it: that was asked for.' }
+        : { severity: 'warning', detail: 'A larger KL coefficient keeps it nearer.' }),
       text: `The ${role} is ${formatNumber(last)} nats a token away from the model that the run started from.`,
-      detail: 'A larger KL coefficient keeps it nearer.',
     },
   ];
 }
@@ -182,7 +183,8 @@ function littleSignal(run: RunData): Notice[] {
   if (groups === 0 || without <= groups / 2) return [];
   return [
     {
-      severity: 'warning',
+      // Where most answers are right there is less and less to learn, and that is as it should be.
+      severity: scoreIsDown(run) ? 'warning' : 'note',
       text: `There was little to learn from: in ${percent(without / groups)} of the groups all answers scored the same.`,
       detail: 'Tasks that are neither always nor never solved, or more answers a query, give more signal.',
     },
