@@ -43,9 +43,9 @@ function readFlags(argv: readonly string[]): Flags {
   return new Command('compare')
     .description('Methods of training against each other in the tiny world, over paired seeds.')
     .option('--methods <names>', 'comma-separated', METHODS.map(({ name }) => name).join(','))
-    .option('--seeds <n>', 'seeds of each method', whole, 10)
-    .option('--first-seed <n>', 'the others follow it', natural, 0)
-    .option('--budget <n>', 'generated tokens of each run', whole, 120_000)
+    .option('--seeds <n>', 'seeds of each method', whole(1), 10)
+    .option('--first-seed <n>', 'the others follow it', whole(0), 0)
+    .option('--budget <n>', 'generated tokens of each run', whole(1), 120_000)
     .option('--learning-rate <x>', 'of AdamW', positive, 3e-4)
     .option('--model <path>', 'the base model', 'tiny')
     .option('--out <dir>', 'where results.jsonl and compare.html go', 'runs/compare')
@@ -54,18 +54,13 @@ function readFlags(argv: readonly string[]): Flags {
     .opts<Flags>();
 }
 
-function whole(text: string): number {
-  const value = Number(text);
-  if (!Number.isSafeInteger(value) || value < 1)
-    throw new InvalidArgumentError('Expected a whole number of at least 1.');
-  return value;
-}
-
-function natural(text: string): number {
-  const value = Number(text);
-  if (text === '' || !Number.isSafeInteger(value) || value < 0)
-    throw new InvalidArgumentError('Expected a whole number of at least 0.');
-  return value;
+function whole(least: number): (text: string) => number {
+  return (text) => {
+    const value = Number(text);
+    if (text === '' || !Number.isSafeInteger(value) || value < least)
+      throw new InvalidArgumentError(`Expected a whole number of at least ${least}.`);
+    return value;
+  };
 }
 
 function positive(text: string): number {
