@@ -45,7 +45,7 @@ function readFlags(argv: readonly string[]): Flags {
     .option('--methods <names>', 'comma-separated', METHODS.map(({ name }) => name).join(','))
     .option('--seeds <n>', 'seeds of each method', whole(1), 10)
     .option('--first-seed <n>', 'the others follow it', whole(0), 0)
-    .option('--budget <n>', 'generated tokens of each run', whole(1), 120_000)
+    .option('--budget <n>', 'generated tokens of each run', whole(1), 240_000)
     .option('--learning-rate <x>', 'of AdamW', positive, 3e-4)
     .option('--model <path>', 'the base model', 'tiny')
     .option('--out <dir>', 'where results.jsonl and compare.html go', 'runs/compare')

@@ -59,19 +59,35 @@ const PRACTICE: Weights = {
 };
 
 /** How often a kind is written: a progression, or a letter that comes again, is not written by chance. */
-const WRITING: Weights = { sequence: 4, distinct: 2 };
+const WRITING: Weights = {
+  sequence: 6,
+  distinct: 6,
+  composition: 4,
+  subtraction: 3,
+  removing: 2.5,
+  logic: 2,
+  addition: 1.5,
+  replacing: 1.5,
+  sorting: 0.6,
+  reversing: 0.6,
+  doubling: 0.6,
+  shifting: 0.6,
+  capitals: 0.6,
+  commas: 0.6,
+  repeating: 0.8,
+};
 
 /** Share of careless answers that are blunders of another sort than the usual slip. */
 const BLUNDERS = 0.08;
 
 /** Shares of the roles. */
-const CHALLENGER = 0.12;
-const JUDGE = 0.12;
+const CHALLENGER = 0.16;
+const JUDGE = 0.1;
 
 /** Seed of the corpus and of the model's first weights. */
 export const SEED = 2026n;
 /** Chats of the corpus, in the order in which they are learnt. */
-export const CHATS = 819_200;
+export const CHATS = 870_400;
 /** Share of them that the textbook has; the rest is the pupils'. */
 const TEXTBOOK = 0.83;
 
@@ -86,7 +102,7 @@ export function chat(index: number): Demonstration {
 
 function writeTask(random: Random): Demonstration {
   const task = drawTask(WRITING, random);
-  return { messages: challengerMessages(random() < 0.2 ? null : task.kind), reply: task.text };
+  return { messages: challengerMessages(random() < 0.1 ? null : task.kind), reply: task.text };
 }
 
 function solveTask(byPupils: boolean, random: Random): Demonstration {
