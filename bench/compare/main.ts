@@ -5,9 +5,11 @@
  *     npm run compare -- --methods grpo,lsp --seeds 3 --first-seed 100 --out runs/other-seeds
  *
  * Each run is a process of its own with one thread; two run at a time. Results are appended to results.jsonl as they
- * come: started again, the command does what is missing. At the end it prints a table and writes compare.html.
+ * come: started again, the command does what is missing (all of it, after a change of methods.ts). At the end it prints
+ * a table and writes compare.html.
  */
 import { spawn } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { appendFile, writeFile } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
@@ -95,7 +97,13 @@ async function plan({ methods, seeds, firstSeed, budget, learningRate, model }: 
   const { path, files } = await fingerprintModel(pathOfSource(model));
   const weights = files.find(({ file }) => /\.(?:safetensors|gguf)$/.test(file));
   const base = { path, sha256: weights?.sha256 ?? '' };
-  const options = (seed: number) => ({ seed, budget, learningRate, threads: 1, model: base });
+  const source = createHash('sha256')
+    .update(readFileSync(join(__dirname, 'methods.ts')))
+    .digest('hex');
+  const options = (seed: number) => ({
+    ...{ seed, budget, learningRate, threads: 1 },
+    ...{ model: base, methods: source },
+  });
   return [
     { method: 'base', options: options(0) },
     ...Array.from({ length: seeds }, (_, i) => firstSeed + i).flatMap((seed) =>
@@ -119,13 +127,15 @@ function read(path: string): Measurement[] {
 }
 
 function find(all: readonly Measurement[], { method, options }: Job): Measurement | undefined {
-  const { seed, budget, learningRate, model } = options;
+  const { seed, budget, learningRate, model, methods } = options;
+  const isOfSettings = (one: Measurement) =>
+    one.budget === budget && one.learningRate === learningRate && one.methods === methods;
   return all.find(
     (one) =>
       one.method === method &&
       one.seed === seed &&
       one.model === model.sha256 &&
-      (method === 'base' || (one.budget === budget && one.learningRate === learningRate)),
+      (method === 'base' || isOfSettings(one)),
   );
 }
 

@@ -19,6 +19,8 @@ export interface Measurement {
   learningRate: number;
   /** SHA-256 of the base model's weights: results of another model are not compared. */
   model: string;
+  /** SHA-256 of the source of the methods: results of other settings are not compared. */
+  methods: string;
   steps: number;
   tokens: number;
   /** Held-out accuracy after so many generated tokens. */
@@ -56,6 +58,8 @@ export interface MeasureOptions {
   threads: number;
   /** Where the base model lies, and the hash of its weights. */
   model: { path: string; sha256: string };
+  /** The hash of the source of the methods. */
+  methods: string;
 }
 
 /** The base model itself, measured like the others. */
@@ -101,8 +105,8 @@ export async function measure(method: Method, options: MeasureOptions): Promise<
   };
 }
 
-function header(method: string, { seed, budget, learningRate, model }: MeasureOptions) {
-  return { method, seed, budget, learningRate, model: model.sha256 };
+function header(method: string, { seed, budget, learningRate, model, methods }: MeasureOptions) {
+  return { method, seed, budget, learningRate, model: model.sha256, methods };
 }
 
 async function final(model: LanguageModel) {

@@ -3,6 +3,8 @@
  * roles of self-play, with a fixed seed.
  *
  *     npx ts-node examples/tiny-model/pretrain.ts runs/tiny-model
+ *
+ * A number after the directory makes it stop after so many steps: quick to try, but not the bundled model.
  */
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -39,7 +41,8 @@ const CONFIG = {
   padTokenId: null,
 };
 
-async function main(out: string): Promise<void> {
+async function main(out: string, steps: number): Promise<void> {
+  if (!Number.isInteger(steps) || steps < 1 || steps > STEPS) throw new Error(`steps: 1 to ${STEPS}`);
   const scratch = await mkdtemp(join(tmpdir(), 'tiny-model-'));
   try {
     const sample = Array.from({ length: VOCABULARY_SAMPLE }, (_, index) => chat(index));
@@ -47,7 +50,7 @@ async function main(out: string): Promise<void> {
     const tokenizer = makeTokenizer(texts, CONFIG.vocabSize);
     await initializeModel(scratch, { config: CONFIG, tokenizer, seed: SEED });
     await using model = await LanguageModel.load(scratch);
-    await pretrain(model);
+    await pretrain(model, steps);
     await model.save(out, { dtype: 'bf16' });
   } finally {
     await rm(scratch, { recursive: true, force: true });
@@ -56,7 +59,7 @@ async function main(out: string): Promise<void> {
   await report(model);
 }
 
-async function pretrain(model: LanguageModel): Promise<void> {
+async function pretrain(model: LanguageModel, steps: number): Promise<void> {
   const decay = cosine({ learningRate: 2e-3, steps: STEPS - WARM_UP, finalRate: 3e-5 });
   await using learner = await Learner.create(model, {
     learningRate: warmUp(WARM_UP, decay),
@@ -68,9 +71,9 @@ async function pretrain(model: LanguageModel): Promise<void> {
     noTTYOutput: true,
     notTTYSchedule: 20_000,
   });
-  bar.start(STEPS, 0, { loss: '–' });
+  bar.start(steps, 0, { loss: '–' });
   try {
-    for (let step = 0; step < STEPS; step++) {
+    for (let step = 0; step < steps; step++) {
       const loss = await trainOn(learner, model, step);
       bar.update(step + 1, { loss: loss.toFixed(3) });
     }
@@ -99,7 +102,8 @@ async function trainOn(learner: Learner, model: LanguageModel, step: number): Pr
   return -total / tokens;
 }
 
-main(process.argv[2] ?? 'runs/tiny-model').catch((error: unknown) => {
+const [out = 'runs/tiny-model', steps = STEPS] = process.argv.slice(2);
+main(out, Number(steps)).catch((error: unknown) => {
   console.error(error);
   process.exitCode = 1;
 });

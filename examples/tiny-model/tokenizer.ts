@@ -6,10 +6,14 @@ import type { TokenizerSource } from 'lsp';
 
 export const SPECIAL_TOKENS = ['<|end|>', '<|user|>', '<|assistant|>', '<|system|>'];
 
-/** From the last question on: the model learns single questions, and would be lost with what was said before. */
+/**
+ * From the last question on: the model learns single questions, and would be lost with what was said before. A system
+ * message is refused: to leave it out would be to pretend.
+ */
 const CHAT_TEMPLATE =
   "{% set last = namespace(question=0) %}{% for message in messages %}{% if message['role'] == 'user' %}" +
-  '{% set last.question = loop.index0 %}{% endif %}{% endfor %}' +
+  "{% set last.question = loop.index0 %}{% elif message['role'] == 'system' %}" +
+  "{{ raise_exception('this model takes no system message') }}{% endif %}{% endfor %}" +
   "{% for message in messages %}{% if loop.index0 >= last.question %}{{ '<|' + message['role'] + '|>' + " +
   "message['content'] + '<|end|>' }}{% endif %}{% endfor %}" +
   "{% if add_generation_prompt %}{{ '<|assistant|>' }}{% endif %}";

@@ -48,6 +48,8 @@ it('has the chat template of the recipe, which begins with the last question', (
   expect(model.tokenizer.applyChatTemplate([question, answer], { addGenerationPrompt: false })).toBe(
     '<|user|>Sort: b a<|end|><|assistant|>a b<|end|>',
   );
+  const system = { role: 'system', content: 'Be brief.' };
+  expect(() => model.tokenizer.encodeChat([system, question])).toThrow('this model takes no system message');
 });
 
 describe('as Solver', () => {
