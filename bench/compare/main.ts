@@ -5,11 +5,10 @@
  *     npm run compare -- --methods grpo,lsp --seeds 3 --first-seed 100 --out runs/other-seeds
  *
  * Each run is a process of its own with one thread; two run at a time. Results are appended to results.jsonl as they
- * come: started again, the command does what is missing (all of it, after a change of methods.ts). At the end it prints
+ * come: started again, the command does what is missing (all of it, after a change of the code). At the end it prints
  * a table and writes compare.html.
  */
 import { spawn } from 'node:child_process';
-import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { appendFile, writeFile } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
@@ -19,6 +18,7 @@ import { Command, InvalidArgumentError, Option } from 'commander';
 import { fingerprintModel } from '../../lib';
 import { pathOfSource } from '../../lib/model/formats';
 import { renderPage } from '../../lib/report/page';
+import { CODE_HASH } from './code';
 import { measure, measureBase, type Measurement, type MeasureOptions } from './measure';
 import { METHODS } from './methods';
 import { comparisonReport } from './page';
@@ -90,20 +90,14 @@ async function main(): Promise<void> {
 
 /** Seed by seed, so that whatever is there when the command is interrupted has its pairs. */
 async function plan({ methods, seeds, firstSeed, budget, learningRate, model }: Flags): Promise<Job[]> {
-  const names = methods.split(',');
+  const names = [...new Set(methods.split(',').map((name) => name.trim()))];
   const unknown = names.find((name) => !METHODS.some((method) => method.name === name));
   if (unknown !== undefined)
     throw new Error(`no method ${unknown}; known: ${METHODS.map((m) => m.name).join(', ')}`);
   const { path, files } = await fingerprintModel(pathOfSource(model));
   const weights = files.find(({ file }) => /\.(?:safetensors|gguf)$/.test(file));
   const base = { path, sha256: weights?.sha256 ?? '' };
-  const source = createHash('sha256')
-    .update(readFileSync(join(__dirname, 'methods.ts')))
-    .digest('hex');
-  const options = (seed: number) => ({
-    ...{ seed, budget, learningRate, threads: 1 },
-    ...{ model: base, methods: source },
-  });
+  const options = (seed: number) => ({ seed, budget, learningRate, threads: 1, model: base });
   return [
     { method: 'base', options: options(0) },
     ...Array.from({ length: seeds }, (_, i) => firstSeed + i).flatMap((seed) =>
@@ -127,15 +121,14 @@ function read(path: string): Measurement[] {
 }
 
 function find(all: readonly Measurement[], { method, options }: Job): Measurement | undefined {
-  const { seed, budget, learningRate, model, methods } = options;
-  const isOfSettings = (one: Measurement) =>
-    one.budget === budget && one.learningRate === learningRate && one.methods === methods;
+  const { seed, budget, learningRate, model } = options;
   return all.find(
     (one) =>
       one.method === method &&
       one.seed === seed &&
       one.model === model.sha256 &&
-      (method === 'base' || isOfSettings(one)),
+      one.code === CODE_HASH &&
+      (method === 'base' || (one.budget === budget && one.learningRate === learningRate)),
   );
 }
 

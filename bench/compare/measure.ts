@@ -1,6 +1,7 @@
 /** One method, one seed: trains a fresh copy of the bundled model and measures it on held-out tasks along the way. */
 import { constant, Learner, LanguageModel, LspError, type StepMetrics } from '../../lib';
 import { evaluateWorld, heldOutTasks, KIND_NAMES, type WorldEvaluation } from '../../lib/world';
+import { CODE_HASH } from './code';
 import { train, type Method } from './methods';
 
 /** Held-out tasks at the end, with as many answers to each, and along the way. */
@@ -19,8 +20,8 @@ export interface Measurement {
   learningRate: number;
   /** SHA-256 of the base model's weights: results of another model are not compared. */
   model: string;
-  /** SHA-256 of the source of the methods: results of other settings are not compared. */
-  methods: string;
+  /** `CODE_HASH`, for the same reason. */
+  code: string;
   steps: number;
   tokens: number;
   /** Held-out accuracy after so many generated tokens. */
@@ -58,8 +59,6 @@ export interface MeasureOptions {
   threads: number;
   /** Where the base model lies, and the hash of its weights. */
   model: { path: string; sha256: string };
-  /** The hash of the source of the methods. */
-  methods: string;
 }
 
 /** The base model itself, measured like the others. */
@@ -105,8 +104,8 @@ export async function measure(method: Method, options: MeasureOptions): Promise<
   };
 }
 
-function header(method: string, { seed, budget, learningRate, model, methods }: MeasureOptions) {
-  return { method, seed, budget, learningRate, model: model.sha256, methods };
+function header(method: string, { seed, budget, learningRate, model }: MeasureOptions) {
+  return { method, seed, budget, learningRate, model: model.sha256, code: CODE_HASH };
 }
 
 async function final(model: LanguageModel) {

@@ -43,14 +43,14 @@ export interface Method {
 const QUERIES = 76;
 const SOLVER = { answers: 8, maxNewTokens: 24 };
 const CHALLENGER = { task: tinyWorld(), queries: QUERIES, maxNewTokens: 32 };
-/** α of the self-play methods. */
+/** α of the self-play methods, where nothing else is said. */
 const CHALLENGER_WEIGHT = 0.1;
 
 /** What all methods have in common, for people. */
 export const SETTINGS: readonly (readonly [string, string])[] = [
   ['a step', `${QUERIES} queries, ${SOLVER.answers} answers to each, temperature 1, one AdamW update`],
   ['tokens', `at most ${CHALLENGER.maxNewTokens} a query, ${SOLVER.maxNewTokens} an answer`],
-  ["weight of the Challenger's loss", String(CHALLENGER_WEIGHT)],
+  ["weight of the Challenger's loss", `${CHALLENGER_WEIGHT} where nothing else is said`],
   ['KL', 'measured, not part of the loss'],
 ];
 
@@ -89,6 +89,8 @@ function selfPlay(parts: MethodParts, options: Partial<LspTrainerOptions>): LspT
   });
 }
 
+const zero = preset('zero');
+
 function lsp(parts: MethodParts): LspTrainer {
   const { objective, gate } = preset('paper', { qualityWeight: QUALITY_WEIGHT });
   return selfPlay(parts, { objective, gate, selfReward: worldJudge(parts.reference) });
@@ -113,10 +115,13 @@ export const METHODS: readonly Method[] = [
     name: 'lsp-zero',
     title: 'LSP-Zero',
     description: 'no data; Challenger paid −V; no gate but parsing',
-    stages: onlyStage((parts) => {
-      const { objective, gate: open } = preset('zero');
-      return selfPlay(parts, { objective, gate: open });
-    }),
+    stages: onlyStage((parts) => selfPlay(parts, zero)),
+  },
+  {
+    name: 'lsp-zero-full',
+    title: 'LSP-Zero, full weight',
+    description: "as LSP-Zero, but with the paper's weight of the Challenger's loss, 1",
+    stages: onlyStage((parts) => selfPlay(parts, { ...zero, challengerWeight: 1 })),
   },
   {
     name: 'lsp',

@@ -8,6 +8,7 @@ import { type ChatSampling, Conversation } from './chat/conversation';
 import { chatAtTerminal, chatFromLines } from './chat/session';
 import { Output, type Streams } from './output';
 import { stopOnSignals } from './signals';
+import { isOfTinyFamily } from './tiny-family';
 import { checkUsage, numberFlag } from './usage';
 
 interface ChatFlags {
@@ -82,6 +83,8 @@ async function chat(flags: ChatFlags, output: Output, streams: Streams): Promise
       `${(parameterCount / 1e6).toPrecision(3)} million parameters, a context of ${maxPositions} tokens. ` +
         '/help lists the commands, Ctrl-D leaves.',
     );
+    if (isOfTinyFamily(model.tokenizer.chatTemplate))
+      output.note('It knows short tasks and nothing else. Try: Sort: k c a, or What is 7 + 5?');
     const isOnScreen = streams.stdout.isTTY === true && !output.json;
     await chatAtTerminal(parts, new Commands(conversation, output, { model: flags.model, sampling }), {
       input: stdin,

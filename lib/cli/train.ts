@@ -2,9 +2,10 @@
 import { Command, Option } from 'commander';
 import { LspError } from '../errors';
 import { choicesOf, defaultOf, metaOf, TRAIN_OPTION_NAMES, type TrainOptionName } from '../run/train-options';
-import { BUNDLED_MODEL } from '../model/formats';
+import { BUNDLED_MODEL, openModelSource } from '../model/formats';
 import { withConfigFile } from './config-flag';
 import { Output, type Streams } from './output';
+import { isOfTinyFamily } from './tiny-family';
 import { trainRun } from './training/session';
 import { bytesFlag, flagOf, numberFlag, UsageError } from './usage';
 
@@ -73,8 +74,16 @@ function startOf(flags: Record<'model' | 'out' | 'resume', unknown>): Start {
   );
 }
 
-/** The bundled model plays in the world that it was made for, unless something else is asked for. */
+/** The bundled model, and what came out of it, play in the world it was made for, unless something else is asked for. */
 function withTask(start: Start, given: Record<string, unknown>): Record<string, unknown> {
-  const isBundled = 'model' in start && start.model === BUNDLED_MODEL;
-  return isBundled && given.task === undefined ? { ...given, task: 'world' } : given;
+  const fitsWorld = given.task === undefined && 'model' in start && isOfTheWorld(start.model);
+  return fitsWorld ? { ...given, task: 'world' } : given;
+}
+
+function isOfTheWorld(model: string): boolean {
+  try {
+    return isOfTinyFamily(openModelSource(model).tokenizer.chatTemplate);
+  } catch {
+    return false; // refused later, together with whatever else is wrong
+  }
 }

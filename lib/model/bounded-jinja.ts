@@ -47,6 +47,8 @@ const WEIGHT_PER_INPUT = 16;
 /** Product of the sizes of a filter's operand and arguments. */
 const MAX_PRODUCT = 2 ** 27;
 const TIMEOUT_MS = 2000;
+/** Begins the message of an error that a template raised on purpose. */
+export const TEMPLATE_SAYS = 'the template says:';
 
 export interface RenderInput {
   variables: Record<string, unknown>;
@@ -93,7 +95,7 @@ function globals(): Record<string, unknown> {
     none: null,
     None: null,
     raise_exception: (message: unknown) => {
-      throw new Error(`the template says: ${String(message).slice(0, 300)}`);
+      throw new Error(`${TEMPLATE_SAYS} ${String(message).slice(0, 300)}`);
     },
     range: boundedRange,
     strftime_now: (format: unknown) => formatTime(new Date(), String(format)),

@@ -1,7 +1,7 @@
 /** Chat templates: Jinja source from a model file, compiled once, rendered synchronously within bounds. */
 import { LspError } from '../errors';
 import { describe } from '../options';
-import { parseTemplate, renderTemplate } from './bounded-jinja';
+import { parseTemplate, renderTemplate, TEMPLATE_SAYS } from './bounded-jinja';
 import type { ChatMessage } from './types';
 
 /** Roles are written by templates next to special tokens, so they must be plain words. */
@@ -56,12 +56,15 @@ export class ChatTemplate {
 function invalidTemplate(expected: string, error: unknown): LspError {
   const timedOut = (error as { code?: unknown } | null)?.code === 'ERR_SCRIPT_EXECUTION_TIMEOUT';
   const message = error instanceof Error || hasMessage(error) ? error.message : String(error);
+  const refuses = message.startsWith(TEMPLATE_SAYS);
   const reason = timedOut ? 'it does not finish' : message.slice(0, 300);
   return new LspError(
     'INVALID_CHAT_TEMPLATE',
     `Expected ${expected} for \`chatTemplate\` but it failed: ${reason}.`,
     {
-      remedy: 'Check the messages and their roles, or repair the chat template of the model.',
+      remedy: refuses
+        ? 'Leave out what the model does not take.'
+        : 'Check the messages and their roles, or repair the chat template of the model.',
       cause: error,
     },
   );

@@ -69,7 +69,9 @@ function renderNotices({ notices }: Notices): Html {
 function renderChart(chart: Chart): Html {
   const { each } = thin(chart);
   const label = describeChart(chart);
-  const shortened = each > 1 ? ` Each point is the mean of ${each} neighbouring values.` : '';
+  const maxima = chart.series.filter((series) => series.maxima).map(({ name }) => name);
+  const except = maxima.length > 0 ? ` (${maxima.join(', ')}: the greatest)` : '';
+  const shortened = each > 1 ? ` Each point is the mean of ${each} neighbouring values${except}.` : '';
   return html`<figure class="chart ${chart.shape}">
     <figcaption>
       <h3>${chart.title}</h3>

@@ -55,8 +55,8 @@ function extremes(points: readonly Point[]): { lowest: Point; highest: Point } {
 }
 
 /**
- * The chart with at most `MAX_POINTS` points: each the mean of as many neighbours, at the middle one's position. The
- * ends stay where they are.
+ * The chart with at most `MAX_POINTS` points: each the mean of as many neighbours (of maxima the greatest), at the
+ * middle one's position. The ends stay where they are.
  *
  * @returns the chart and how many points one stands for
  */
@@ -65,13 +65,13 @@ export function thin(chart: Chart): { chart: Chart; each: number } {
   if (chart.shape === 'dots' || length <= MAX_POINTS) return { chart, each: 1 };
   const each = Math.ceil(length / MAX_POINTS);
   const starts = Array.from({ length: Math.ceil(length / each) }, (_, i) => i * each);
-  const shorten = (values: readonly (number | null)[]) =>
-    starts.map((start) => meanOf(values.slice(start, start + each)));
-  const series = chart.series.map(({ name, values, low, high }) => ({
-    name,
-    values: shorten(values),
-    ...(low && { low: shorten(low) }),
-    ...(high && { high: shorten(high) }),
+  const shorten = (values: readonly (number | null)[], one: typeof meanOf) =>
+    starts.map((start) => one(values.slice(start, start + each)));
+  const series = chart.series.map((full) => ({
+    ...full,
+    values: shorten(full.values, full.maxima ? maximumOf : meanOf),
+    ...(full.low && { low: shorten(full.low, meanOf) }),
+    ...(full.high && { high: shorten(full.high, meanOf) }),
   }));
   const all = chart.along.positions;
   const positions = starts.map((start, i) => {
@@ -79,6 +79,11 @@ export function thin(chart: Chart): { chart: Chart; each: number } {
     return all[i === 0 ? 0 : last === length - 1 ? last : (start + last) >> 1]!;
   });
   return { chart: { ...chart, along: { ...chart.along, positions }, series }, each };
+}
+
+function maximumOf(values: readonly (number | null)[]): number | null {
+  const present = values.filter((value) => value !== null);
+  return present.length === 0 ? null : Math.max(...present);
 }
 
 function meanOf(values: readonly (number | null)[]): number | null {

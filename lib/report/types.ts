@@ -76,6 +76,8 @@ export interface Series {
   /** Ends of an interval around each value, drawn as a band (lines) or a whisker (dots). */
   low?: readonly (number | null)[];
   high?: readonly (number | null)[];
+  /** The values are maxima: where neighbours are drawn as one point, it is the greatest of them, not their mean. */
+  maxima?: boolean;
 }
 
 export interface ValueAxis {

@@ -18,6 +18,7 @@ const REMEDIES: Readonly<Record<string, string>> = {
   EROFS: 'The file system is read-only: write to another one.',
   ENOENT: 'Check the path.',
   ENOTDIR: 'Check the path: one of its folders is a file.',
+  EISDIR: 'It is a directory: give the path of a file.',
   EMFILE: 'Too many files are open: raise the limit (ulimit -n).',
 };
 

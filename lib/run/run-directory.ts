@@ -257,7 +257,7 @@ function isRunConfig(value: unknown): value is RunConfig {
 function notARun(path: string, received: string, cause?: unknown): LspError {
   return new LspError(
     'INVALID_CHECKPOINT',
-    `Expected a run directory for \`resume\` but received \`${path}\`, ${received}.`,
+    `Expected a run directory but received \`${path}\`, ${received}.`,
     {
       cause,
       remedy: 'Give the directory that `--out` named when the run was started.',

@@ -14,7 +14,7 @@ import { heldOutTasks } from './suite';
 import { isRight } from './tasks';
 import type { WorldTask } from './types';
 
-/** Most tokens of an answer, unless told otherwise: right answers up to level 6 have at most 22. */
+/** Most tokens of an answer, where no right one is longer: those up to level 6 have at most 22. */
 export const ANSWER_TOKENS = 24;
 
 /** Answers to each task, which make its score less of a matter of luck. */
@@ -27,7 +27,7 @@ export interface WorldEvaluationOptions {
   samples?: number;
   /** Default 1: the model as it is trained. 0 is greedy. */
   temperature?: number;
-  /** Most tokens of an answer. Default 24. */
+  /** Most tokens of an answer. Default 24, or as many as the longest right answer takes. */
   maxNewTokens?: number;
   seed?: number | bigint;
   signal?: AbortSignal;
@@ -70,7 +70,7 @@ export async function evaluateWorld(
   const completions = await model.generate(
     tasks.map(({ text }) => solverMessages(text)),
     {
-      maxNewTokens: expectInteger('maxNewTokens', checked.maxNewTokens ?? ANSWER_TOKENS, { min: 1 }),
+      maxNewTokens: expectInteger('maxNewTokens', checked.maxNewTokens ?? roomFor(model, tasks), { min: 1 }),
       temperature,
       samples,
       seed: expectUint64('seed', checked.seed ?? 0),
@@ -90,6 +90,11 @@ export async function evaluateWorld(
     byLevel: groups(({ level }) => String(level)),
     meanTokens: mean(completions.flatMap((ofTask) => ofTask.map(({ tokens }) => tokens.length))),
   };
+}
+
+/** Tokens that the longest right answer and its end take, but no fewer than `ANSWER_TOKENS`. */
+function roomFor({ tokenizer }: PolicyModel, tasks: readonly WorldTask[]): number {
+  return Math.max(ANSWER_TOKENS, ...tasks.map(({ answer }) => tokenizer.encode(answer).length + 1));
 }
 
 /** Mean score of each name, in the order in which the names first occur. */

@@ -19,7 +19,7 @@ function measurement(method: string, seed: number, accuracy: number): Measuremen
     budget: method === 'base' ? 999_999 : 1000,
     learningRate: method === 'base' ? 1 : 2e-4,
     model: 'cafe',
-    methods: 'f00d',
+    code: 'f00d',
     steps: 3,
     tokens: 1010,
     curve: [

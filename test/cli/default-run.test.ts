@@ -2,6 +2,7 @@
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { heldOutTasks } from '../../lib/world';
 import { lsp, values } from './support';
 
 /** Small, and otherwise the default: a step takes half a second. */
@@ -60,6 +61,33 @@ test('a second run takes the next name, and is the same to the byte', async () =
   expect(weights('tiny-2').equals(weights('tiny'))).toBe(true);
 });
 
+test('forty steps take it from less than half of the held-out tasks right to four fifths and more', async () => {
+  const options = ['--steps', '40', '--checkpoint-every', '40', '--out', join(root, 'forty')];
+  const { code } = await lsp(['train', ...options], { cwd: root });
+  expect(code).toBe(0);
+  const probes = readFileSync(join(root, 'forty', 'probe.jsonl'), 'utf8')
+    .trim()
+    .split('\n');
+  const [before, after] = probes.map((line) => (JSON.parse(line) as { score: number }).score);
+  expect(before).toBeLessThan(0.5);
+  expect(after).toBeGreaterThan(0.8);
+});
+
+test('what came out of it plays the same world when it is trained on, or is refused before there is a run', async () => {
+  const model = join(root, 'runs', 'tiny', 'checkpoints', 'step-000003', 'model');
+  const options = ['train', '--model', model, ...SHORT, '--steps', '1'];
+  const same = await lsp([...options, '--out', join(root, 'again')], { cwd: root });
+  expect(same.stdout).toContain('held-out tasks');
+  expect(same.code).toBe(0);
+  const other = await lsp([...options, '--out', join(root, 'other'), '--task', 'instructions'], {
+    cwd: root,
+  });
+  expect(other.code).not.toBe(0);
+  expect(other.stderr).toContain('this model takes no system message');
+  expect(other.stderr).toContain('Choose another `--task`');
+  expect(existsSync(join(root, 'other'))).toBe(false);
+});
+
 test('trains on rows of tasks as well, and refuses those that it cannot check before it begins', async () => {
   const file = join(root, 'rows.jsonl');
   const train = (rows: object[]) => {
@@ -75,6 +103,9 @@ test('trains on rows of tasks as well, and refuses those that it cannot check be
   expect(number.stderr).toContain('Expected the right answer as a string for `queriesFile (row 2).answer`');
   const other = await train([{ ...list, credit: 'some' }]);
   expect(other.stderr).toContain('queriesFile (row 1).credit');
+  const heldOut = await train([sum, { prompt: heldOutTasks()[0]!.text, answer: '0' }]);
+  expect(heldOut.stderr).toContain('Expected tasks that are not held out');
+  expect(heldOut.stderr).toContain('queriesFile (row 2)');
   const { code, stdout } = await train([sum, list]);
   expect(code).toBe(0);
   expect(stdout).toMatch(/Accuracy after step 1: \d+\.\d % on 7\d held-out tasks/);

@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import { writeFile } from 'node:fs/promises';
 import type { Browser } from 'playwright-core';
-import { describeChart } from '../../lib/report/chart-text';
+import { describeChart, thin } from '../../lib/report/chart-text';
 import { embedJson, html, visible } from '../../lib/report/html';
 import { renderPage } from '../../lib/report/page';
 import type { DotChart, LineChart, Report } from '../../lib/report/types';
@@ -47,6 +47,27 @@ function reportOf(...blocks: Report['summary']): Report {
     colophon: 'Made for a test.',
   };
 }
+
+describe('a chart of more points than a screen can show', () => {
+  const steps = Array.from({ length: 500 }, (_, i) => i + 1);
+  const peak = steps.map((step) => (step === 250 ? 14 : 4));
+  const values = [
+    { name: 'Mean', values: peak },
+    { name: 'Hardest', values: peak, maxima: true },
+  ];
+  const long: LineChart = { ...OVER_TIME, along: { label: 'Step', positions: steps }, series: values };
+
+  test('is drawn with the means of neighbours, and of maxima with the greatest', async () => {
+    const { chart, each } = thin(long);
+    const [mean, hardest] = chart.series.map((series) => Math.max(...(series.values as number[])));
+    expect(each).toBe(3);
+    expect(mean).toBeCloseTo((14 + 4 + 4) / 3, 9);
+    expect(hardest).toBe(14);
+    expect(await renderPage(reportOf(long))).toContain(
+      'mean of 3 neighbouring values (Hardest: the greatest).',
+    );
+  });
+});
 
 describe('text', () => {
   test('is escaped by whoever puts it in, markup is not', () => {

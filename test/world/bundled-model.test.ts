@@ -68,6 +68,20 @@ describe('as Solver', () => {
       6,
     );
   });
+
+  it('has room for the longest right answer', async () => {
+    const tasks = heldOutTasks({ kinds: ['doubling'], levels: [20], perCell: 1 });
+    const parrot = Object.create(model, {
+      generate: {
+        value: (prompts: unknown[], { maxNewTokens }: { maxNewTokens: number }) => {
+          const tokens = model.tokenizer.encode(tasks[0]!.answer).subarray(0, maxNewTokens - 1);
+          return prompts.map(() => [{ text: model.tokenizer.decode(tokens), tokens }]);
+        },
+      },
+    }) as LanguageModel;
+    expect((await evaluateWorld(parrot, { tasks })).accuracy).toBe(1);
+    expect((await evaluateWorld(parrot, { tasks, maxNewTokens: 24 })).accuracy).toBe(0);
+  });
 });
 
 describe('as Challenger', () => {

@@ -1,4 +1,5 @@
 /** From the options of a run to its learner and trainer. */
+import { LspError } from '../../errors';
 import { GrpoTrainer } from '../../grpo';
 import { readQueries } from '../../grpo/queries';
 import { Learner } from '../../learn/learner';
@@ -11,6 +12,7 @@ import {
   type SelfReward,
   type TrainerState,
 } from '../../lsp';
+import { randomFor } from '../../lsp/random';
 import type { LanguageModel } from '../../model/language-model';
 import type { Reward } from '../../rewards/reward';
 import { WorkerReward } from '../../rewards/worker-reward';
@@ -38,10 +40,27 @@ export async function makeLearner(model: LanguageModel, options: TrainOptions): 
 
 /** R: the user's module in a worker, or the game's own. */
 export async function makeReward(options: TrainOptions): Promise<Reward & Partial<AsyncDisposable>> {
-  if (options.reward !== undefined) return new WorkerReward({ module: options.reward });
   const game = gameOf(options);
-  if (options.queriesFile !== undefined) game.checkRows(await readQueries(options.queriesFile));
+  const rows = options.queriesFile === undefined ? null : await readQueries(options.queriesFile);
+  if (rows) game.refuseHeldOut(rows);
+  if (options.reward !== undefined) return new WorkerReward({ module: options.reward });
+  if (rows) game.checkRows(rows);
   return game.reward;
+}
+
+/** @throws LspError INVALID_CHAT_TEMPLATE where the model's template cannot render what the Challenger is asked */
+export function checkPrompts({ tokenizer }: LanguageModel, options: TrainOptions): void {
+  if (options.queriesFile !== undefined) return;
+  const { maxNewTokens, seed } = options;
+  const random = (key: number) => randomFor(BigInt(seed), 0, 'draw', key);
+  const request = { step: 0, index: 0, count: 1, maxNewTokens, random };
+  try {
+    tokenizer.encodeChat(gameOf(options).task.challengerPrompt(request).messages);
+  } catch (error) {
+    if (!(error instanceof LspError && error.code === 'INVALID_CHAT_TEMPLATE')) throw error;
+    const remedy = 'Choose another `--task` (world for the bundled model), or another model.';
+    throw new LspError(error.code, error.message, { remedy, cause: error });
+  }
 }
 
 export interface TrainerParts {

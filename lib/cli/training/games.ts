@@ -23,8 +23,10 @@ import type { TrainOptions } from '../../run/train-options';
 import {
   evaluateWorld,
   heldOutTasks,
+  isHeldOut,
   KIND_NAMES,
   measureWorldJudge,
+  parseTask,
   PRETRAINING_LEVELS,
   tinyWorld,
   worldJudge,
@@ -36,6 +38,8 @@ export interface Game {
   readonly reward: Reward;
   /** @throws LspError INVALID_ARGUMENT where `reward` cannot check the answers to these rows of queries */
   checkRows(rows: readonly QueryRow[]): void;
+  /** @throws LspError INVALID_ARGUMENT where progress is measured on one of these rows of queries */
+  refuseHeldOut(rows: readonly QueryRow[]): void;
   /** The gate in place of the preset's, or null. */
   gate(preset: PresetName): Gate | null;
   readonly duplicates?: DuplicateOptions;
@@ -60,6 +64,7 @@ const instructions: Game = {
     if (rows.every(({ info }) => info['constraints'] === undefined))
       throw invalid('queriesFile', 'rows with `constraints`, or a `reward`,', 'neither');
   },
+  refuseHeldOut: () => undefined,
   gate: () => null,
   judge: (reference) => new SelfReward(reference),
   measureJudge: (judge, signal) => judge.preflight({ signal }),
@@ -82,6 +87,14 @@ const world: Game = {
       const row = `queriesFile (row ${i + 1})`;
       if (typeof answer !== 'string') throw invalid(`${row}.answer`, 'the right answer as a string', answer);
       if (credit !== undefined) expectOneOf(`${row}.credit`, credit, ['exact', 'items']);
+    });
+  },
+  refuseHeldOut: (rows) => {
+    rows.forEach(({ messages }, i) => {
+      const task = parseTask(messages.at(-1)!.content);
+      if (task === null || !isHeldOut(task)) return;
+      const expected = 'tasks that are not held out, since accuracy is measured on those,';
+      throw invalid(`queriesFile (row ${i + 1})`, expected, task.text);
     });
   },
   // The parser is the strict gate. What is left to reject is a task that is exactly an earlier one: tasks of a kind

@@ -24,7 +24,7 @@ import { formatDuration, type Output } from '../output';
 import { stopOnSignals } from '../signals';
 import { checkUsage } from '../usage';
 import { runVersions } from '../versions';
-import { makeLearner, makeReward, makeTrainer } from './build';
+import { checkPrompts, makeLearner, makeReward, makeTrainer } from './build';
 import { gameOf, needsReference } from './games';
 import { preflight } from './preflight';
 import { ProbeLog } from './probe-log';
@@ -150,6 +150,7 @@ class Session {
     const { options, resumed } = plan;
     const source = resumed?.checkpoint?.modelPath ?? plan.startingModel.path;
     const policy = await this.#loadModel(source, options);
+    checkPrompts(policy, options);
     const reference = await this.#referenceOf(policy, plan);
     const learner = await makeLearner(policy, options);
     this.#cleanup.push(() => learner.dispose());

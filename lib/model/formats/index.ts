@@ -1,7 +1,7 @@
 /** Opening a model: which format a path holds, and what is in it, before any weight is read. */
 import { type Stats, statSync } from 'node:fs';
 import { LspError } from '../../errors';
-import { pathOfSource } from './bundled';
+import { BUNDLED_MODEL, pathOfSource } from './bundled';
 import { openGguf } from './gguf-model';
 import { openHuggingFace } from './huggingface';
 import { corrupt, ioError } from './model-file';
@@ -23,7 +23,8 @@ export function openModelSource(source: string): ModelSource {
   try {
     stats = statSync(path);
   } catch (error) {
-    throw ioError(path, 'open', error);
+    const isMissing = (error as NodeJS.ErrnoException).code === 'ENOENT';
+    throw ioError(path, 'open', error, isMissing ? ` The bundled model is called ${BUNDLED_MODEL}.` : '');
   }
   try {
     if (stats.isDirectory()) return openHuggingFace(path);

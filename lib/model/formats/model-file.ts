@@ -20,11 +20,11 @@ export function unsupported(path: string, what: string, remedy?: string): LspErr
 }
 
 /** An `IO_ERROR` for a failed system call. */
-export function ioError(path: string, action: string, error: unknown): LspError {
+export function ioError(path: string, action: string, error: unknown, hint = ''): LspError {
   const code = (error as NodeJS.ErrnoException | null)?.code;
   const reason = code ?? (error instanceof Error ? error.message : String(error));
   return new LspError('IO_ERROR', `Could not ${action} ${path}: ${reason}.`, {
-    remedy: remedyFor(code),
+    remedy: remedyFor(code) + hint,
     cause: error,
   });
 }

@@ -12,7 +12,7 @@ interface StepChart {
   title: string;
   caption: string;
   value: ValueAxis;
-  series: readonly { name: string; pick: (record: JsonRecord) => number | null }[];
+  series: readonly { name: string; maxima?: boolean; pick: (record: JsonRecord) => number | null }[];
   /** Why there may be no values. */
   absent: string;
 }
@@ -29,7 +29,7 @@ function stepChart(records: readonly JsonRecord[], { series, absent, ...rest }: 
     shape: 'lines',
     ...rest,
     along: { label: 'Step', positions: records.map(({ step }) => step) },
-    series: series.map(({ name, pick }) => ({ name, values: records.map(pick) })),
+    series: series.map(({ pick, ...one }) => ({ ...one, values: records.map(pick) })),
   };
   return { chart, absent };
 }
@@ -137,7 +137,7 @@ export function playBlocks({ metrics, config }: RunData): Block[] {
         'Of the queries that were accepted. A Challenger that learns goes to where the Solver can still learn.',
       value: { label: 'Difficulty', format: PLAIN, min: 0 },
       series: [
-        { name: 'Hardest', pick: (record) => numberAt(record, 'difficulty', 'max') },
+        { name: 'Hardest', maxima: true, pick: (record) => numberAt(record, 'difficulty', 'max') },
         { name: 'Mean', pick: (record) => numberAt(record, 'difficulty', 'mean') },
       ],
       absent: 'The tasks of this run have no levels.',
