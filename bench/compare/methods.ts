@@ -51,7 +51,7 @@ export const SETTINGS: readonly (readonly [string, string])[] = [
   ['a step', `${QUERIES} queries, ${SOLVER.answers} answers to each, temperature 1, one AdamW update`],
   ['tokens', `at most ${CHALLENGER.maxNewTokens} a query, ${SOLVER.maxNewTokens} an answer`],
   ["weight of the Challenger's loss", `${CHALLENGER_WEIGHT} where nothing else is said`],
-  ['KL', 'measured, not part of the loss'],
+  ['KL', 'measured; not part of the loss where nothing else is said'],
 ];
 
 /** λ of the methods with a judge. */
@@ -89,7 +89,10 @@ function selfPlay(parts: MethodParts, options: Partial<LspTrainerOptions>): LspT
   });
 }
 
-const zero = preset('zero');
+function lspZero(parts: MethodParts, options: Partial<LspTrainerOptions> = {}): LspTrainer {
+  const { objective, gate } = preset('zero');
+  return selfPlay(parts, { objective, gate, ...options });
+}
 
 function lsp(parts: MethodParts): LspTrainer {
   const { objective, gate } = preset('paper', { qualityWeight: QUALITY_WEIGHT });
@@ -115,13 +118,22 @@ export const METHODS: readonly Method[] = [
     name: 'lsp-zero',
     title: 'LSP-Zero',
     description: 'no data; Challenger paid −V; no gate but parsing',
-    stages: onlyStage((parts) => selfPlay(parts, zero)),
+    stages: onlyStage((parts) => lspZero(parts)),
   },
   {
     name: 'lsp-zero-full',
     title: 'LSP-Zero, full weight',
     description: "as LSP-Zero, but with the paper's weight of the Challenger's loss, 1",
-    stages: onlyStage((parts) => selfPlay(parts, { ...zero, challengerWeight: 1 })),
+    stages: onlyStage((parts) => lspZero(parts, { challengerWeight: 1 })),
+  },
+  {
+    name: 'lsp-zero-kl',
+    title: 'LSP-Zero, full weight and KL',
+    description: 'as LSP-Zero, full weight, with a KL term of weight 0.05 (k2) for both roles',
+    stages: onlyStage((parts) => {
+      const { kl } = preset('zero');
+      return lspZero(parts, { challengerWeight: 1, kl });
+    }),
   },
   {
     name: 'lsp',
