@@ -5,13 +5,8 @@
 export { LspError, type LspErrorCode, type LspErrorOptions } from './errors';
 
 // Models
-export {
-  LanguageModel,
-  type LoadOptions,
-  type LoadProgress,
-  type LogprobOptions,
-  type SaveOptions,
-} from './model/language-model';
+export { LanguageModel, type LogprobOptions, type SaveOptions } from './model/language-model';
+export type { LoadOptions, LoadProgress } from './model/loading';
 export {
   Tokenizer,
   type ChatOptions,
@@ -49,6 +44,7 @@ export { writeReport, type WriteReportOptions } from './report';
 // Rewards
 export { FunctionReward, type FunctionRewardOptions, type ScoreFunction } from './rewards/function-reward';
 export { MajorityVote, type MajorityVoteOptions } from './rewards/majority-vote';
+export { RewardModel, type RewardModelOptions } from './rewards/reward-model';
 export {
   RewardError,
   weightedSum,

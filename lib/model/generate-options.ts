@@ -14,7 +14,7 @@ import {
 } from '../options';
 import { checkMessages } from './chat-template';
 import type { Tokenizer } from './tokenizer';
-import type { GenerateOptions, Prompt } from './types';
+import type { GenerateOptions, Prompt, ModelConfig } from './types';
 
 const DEFAULT_NEW_TOKENS = 256;
 const MAX_STOPS = 64;
@@ -162,4 +162,25 @@ export function checkTokens(name: string, ids: unknown, vocabSize: number): asse
     if (id < 0 || id >= vocabSize)
       throw invalid(`${name}[${index}]`, `a token id from 0 to ${vocabSize - 1}`, id);
   }
+}
+
+/**
+ * Checks sequences of tokens that are to be scored, each no longer than the model's context.
+ * @throws LspError INVALID_ARGUMENT, PROMPT_TOO_LONG
+ */
+export function checkSequences(
+  name: string,
+  sequences: unknown,
+  { vocabSize, maxPositions }: Pick<ModelConfig, 'vocabSize' | 'maxPositions'>,
+): Int32Array[] {
+  return expectArray(name, sequences).map((sequence, index) => {
+    checkTokens(`${name}[${index}]`, sequence, vocabSize);
+    if (sequence.length <= maxPositions) return sequence;
+    throw new LspError(
+      'PROMPT_TOO_LONG',
+      `Expected at most ${maxPositions} tokens, the context of the model, for \`${name}[${index}]\` but received ` +
+        `${sequence.length}.`,
+      { remedy: 'Shorten the sequence.' },
+    );
+  });
 }

@@ -19,7 +19,7 @@ export interface InitializeOptions {
  *
  * Matrices are normal with deviation 1 / √columns, those that write into the residual stream (attention output,
  * feed-forward down) smaller by √(2 · layers), as in GPT-2 (Radford et al. 2019, section 2.3); embeddings have a
- * deviation of 0.02, norms are 1.
+ * deviation of 0.02, norms are 1, biases 0.
  *
  * @throws LspError INVALID_ARGUMENT, UNKNOWN_OPTION, INVALID_MODEL_FILE (an impossible geometry), IO_ERROR
  */
@@ -68,7 +68,7 @@ function initialValues(
   normal: () => number,
 ): Buffer {
   const values = new Float32Array(sizeOf(shape));
-  if (shape.length === 1) values.fill(1);
+  if (shape.length === 1) values.fill(name.endsWith('.bias') ? 0 : 1);
   else {
     const deviation = name.includes('embed_tokens') ? 0.02 : 1 / Math.sqrt(shape[1]!);
     const scale = /(?:o_proj|down_proj)\.weight$/.test(name)

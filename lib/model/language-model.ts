@@ -2,53 +2,22 @@
  * A language model that samples, scores and saves: the face of the native engine. Everything a caller gives is
  * checked here, so that native code sees only sound arguments; results come back as typed arrays and text.
  */
-import { existsSync } from 'node:fs';
-import { availableParallelism } from 'node:os';
 import { LspError } from '../errors';
-import type { NativeModel, NativeModelConfig } from '../native/addon';
-import { fromNativeError, nativeSync, withSignal } from '../native/call';
-import { loadAddon } from '../native/load';
+import type { NativeModel } from '../native/addon';
+import { withSignal } from '../native/call';
+import { checkOptions, expectNumber, expectOneOf, expectSignal, expectString, invalid } from '../options';
 import {
-  checkOptions,
-  describe,
-  expectArray,
-  expectFunction,
-  expectInteger,
-  expectNumber,
-  expectOneOf,
-  expectSignal,
-  expectString,
-  invalid,
-} from '../options';
-import { type ModelSource, openModelSource } from './formats';
-import { checkGenerateOptions, checkTokens, encodePrompt, encodePrompts } from './generate-options';
+  checkGenerateOptions,
+  checkSequences,
+  checkTokens,
+  encodePrompt,
+  encodePrompts,
+} from './generate-options';
 import { generateCompletions, type GenerationContext, streamText } from './generation';
-import { defaultMemoryBudget, requireWeightsFit } from './memory';
+import { type LoadedModel, type LoadOptions, loadModel } from './loading';
 import { saveHuggingFace, type SavedType } from './save';
-import { Tokenizer } from './tokenizer';
+import type { Tokenizer } from './tokenizer';
 import type { Completion, GenerateOptions, ModelConfig, Prompt } from './types';
-
-export interface LoadProgress {
-  /** Bytes of tensors read so far, and in all, as stored in the file. */
-  loadedBytes: number;
-  totalBytes: number;
-}
-
-export interface LoadOptions {
-  /** Where to compute; `auto` (default) takes the best device that this build has. */
-  device?: 'auto' | 'cpu';
-  /** Precision of weights and arithmetic: f32. */
-  dtype?: 'f32';
-  /** Compute threads, 1..256 (default: the processors of this machine). */
-  threads?: number;
-  /**
-   * Bytes that a training micro-batch's activations, or the keys and values of the sequences being sampled, may
-   * take (default: 1 GiB, or a quarter of the free memory if that is less). Results do not depend on it.
-   */
-  memoryBudget?: number;
-  signal?: AbortSignal;
-  onProgress?: (progress: LoadProgress) => void;
-}
 
 export interface SaveOptions {
   format?: 'safetensors';
@@ -61,15 +30,6 @@ export interface LogprobOptions {
   /** The logits are divided by it (default 1). */
   temperature?: number;
   signal?: AbortSignal;
-}
-
-const LOAD_OPTIONS = ['device', 'dtype', 'threads', 'memoryBudget', 'signal', 'onProgress'];
-
-interface Parts {
-  native: NativeModel;
-  config: ModelConfig;
-  tokenizer: Tokenizer;
-  memoryBudget: number;
 }
 
 /** Something whose native side uses a model's, and must be freed before it. */
@@ -86,7 +46,7 @@ export class LanguageModel implements AsyncDisposable {
   readonly #children = new Set<ModelChild>();
   #disposal: Promise<void> | undefined;
 
-  private constructor({ native, config, tokenizer, memoryBudget }: Parts) {
+  private constructor({ native, config, tokenizer, memoryBudget }: LoadedModel) {
     this.#native = native;
     this.config = config;
     this.tokenizer = tokenizer;
@@ -102,34 +62,7 @@ export class LanguageModel implements AsyncDisposable {
    *   INVALID_ARGUMENT, UNKNOWN_OPTION, NATIVE_LOAD_FAILED; the signal's reason when aborted
    */
   static async load(source: string, options?: LoadOptions): Promise<LanguageModel> {
-    const given = checkOptions(options, LOAD_OPTIONS, 'load');
-    requireCpu(given);
-    const threads = expectInteger('threads', given.threads ?? defaultThreads(), { min: 1, max: 256 });
-    const memoryBudget = expectInteger('memoryBudget', given.memoryBudget ?? defaultMemoryBudget(), {
-      min: 1,
-    });
-    const signal = expectSignal('signal', given.signal);
-    const onProgress = given.onProgress && expectFunction('onProgress', given.onProgress);
-    signal?.throwIfAborted();
-    const opened = openModelSource(localPath(expectString('source', source, { allowEmpty: false })));
-    requireWeightsFit(opened.config);
-    const { config } = opened;
-    const { vocabSize } = config;
-    const path = opened.path;
-    const tokenizer = new Tokenizer(opened.tokenizer, {
-      vocabSize,
-      eosTokenIds: endOfSequenceIds(opened),
-      path,
-    });
-    tokenizer.verify();
-    const native = nativeSync(() => new (loadAddon().Model)(nativeConfig(config), { threads }));
-    try {
-      await loadTensors(native, opened, signal, onProgress);
-    } catch (error) {
-      await native.dispose();
-      throw error;
-    }
-    return new LanguageModel({ native, config, tokenizer, memoryBudget });
+    return new LanguageModel(await loadModel(source, options, 'language'));
   }
 
   /** Increases by one with every change of the weights. */
@@ -191,7 +124,7 @@ export class LanguageModel implements AsyncDisposable {
     const given = checkOptions(options, ['temperature', 'signal'], 'logprobs');
     const temperature = expectNumber('temperature', given.temperature ?? 1, { above: 0 });
     const signal = expectSignal('signal', given.signal);
-    const checked = this.#checkSequences('sequences', sequences, this.config.maxPositions);
+    const checked = checkSequences('sequences', sequences, this.config);
     const { native } = this;
     signal?.throwIfAborted();
     if (checked.length === 0) return [];
@@ -299,104 +232,10 @@ export class LanguageModel implements AsyncDisposable {
       memoryBudget: this.memoryBudget,
     };
   }
-
-  #checkSequences(name: string, sequences: unknown, maxLength: number): Int32Array[] {
-    return expectArray(name, sequences).map((sequence, index) => {
-      checkTokens(`${name}[${index}]`, sequence, this.config.vocabSize);
-      if (sequence.length <= maxLength) return sequence;
-      throw new LspError(
-        'PROMPT_TOO_LONG',
-        `Expected at most ${maxLength} tokens, the context of the model, for \`${name}[${index}]\` but received ` +
-          `${sequence.length}.`,
-        { remedy: 'Shorten the sequence.' },
-      );
-    });
-  }
 }
 
 /** Refuses a name that is no parameter of the model. */
 export function checkParameterName(native: NativeModel, name: unknown): asserts name is string {
   if (typeof name === 'string' && native.parameterNames().includes(name)) return;
   throw invalid('name', 'the name of a parameter', name, 'See `model.parameterNames()`.');
-}
-
-function requireCpu({ device = 'auto', dtype = 'f32' }: LoadOptions): void {
-  if ((device as string) === 'cuda') {
-    throw new LspError('INVALID_ARGUMENT', "Expected 'auto' or 'cpu' for `device` but received 'cuda'.", {
-      remedy: 'This version computes on the processor only.',
-    });
-  }
-  expectOneOf('device', device, ['auto', 'cpu']);
-  expectOneOf('dtype', dtype, ['f32']);
-}
-
-/** Names that could mean something other than a path are refused as such, unless a path of that name exists. */
-function localPath(source: string): string {
-  const isHubId =
-    /^[A-Za-z0-9][\w.-]*\/[A-Za-z0-9][\w.-]*$/.test(source) && !/\.(gguf|safetensors)$/i.test(source);
-  if (isHubId && !existsSync(source)) {
-    throw new LspError(
-      'UNSUPPORTED_MODEL',
-      `Expected a path for \`source\` but nothing lies at ${describe(source)}.`,
-      {
-        remedy: "This version downloads no models: give a .gguf file, a Hugging Face directory, or 'tiny'.",
-      },
-    );
-  }
-  return source;
-}
-
-function defaultThreads(): number {
-  return Math.max(1, Math.min(256, availableParallelism()));
-}
-
-/** Everything that ends a completion: what the configuration names and the tokenizer's own end of sequence. */
-function endOfSequenceIds({ config, tokenizer }: ModelSource): number[] {
-  const { eos } = tokenizer.specialTokens;
-  return [...new Set([...config.eosTokenIds, ...(eos ? [eos.id] : [])])];
-}
-
-function nativeConfig(config: ModelConfig): NativeModelConfig {
-  return {
-    hiddenSize: config.hiddenSize,
-    intermediateSize: config.intermediateSize,
-    numLayers: config.numLayers,
-    numHeads: config.numHeads,
-    numKeyValueHeads: config.numKeyValueHeads,
-    headSize: config.headSize,
-    vocabSize: config.vocabSize,
-    maxPositions: config.maxPositions,
-    rmsNormEps: config.rmsNormEps,
-    ropeTheta: config.ropeTheta,
-    ...(config.ropeScaling && { ropeScaling: { ...config.ropeScaling } }),
-    tiedEmbeddings: config.tiedEmbeddings,
-    ...(config.padTokenId !== null && { paddingTokenId: config.padTokenId }),
-  };
-}
-
-/** Progress is reported after each portion of about this many bytes. */
-const LOAD_PORTION_BYTES = 32 * 2 ** 20;
-
-async function loadTensors(
-  native: NativeModel,
-  { tensors, path }: ModelSource,
-  signal: AbortSignal | undefined,
-  onProgress: LoadOptions['onProgress'],
-): Promise<void> {
-  const totalBytes = tensors.reduce((sum, { byteLength }) => sum + byteLength, 0);
-  let loadedBytes = 0;
-  for (let start = 0; start < tensors.length;) {
-    let end = start;
-    let bytes = 0;
-    while (end < tensors.length && bytes < LOAD_PORTION_BYTES) bytes += tensors[end++]!.byteLength;
-    const portion = tensors.slice(start, end);
-    await withSignal(signal, (handle) => native.loadTensors(portion, handle));
-    start = end;
-    loadedBytes += bytes;
-    onProgress?.({ loadedBytes, totalBytes });
-  }
-  const [missing] = native.missingTensors();
-  if (missing !== undefined) {
-    throw fromNativeError(new LspError('INVALID_MODEL_FILE', `${path}: tensor \`${missing}\` is missing.`));
-  }
 }

@@ -1,7 +1,7 @@
 /** Whether a model fits into memory: asked before it is loaded. */
 import { freemem, totalmem } from 'node:os';
 import { LspError } from '../errors';
-import { layerParameters } from './formats/parameters';
+import { headParameters, layerParameters, type ParameterShape } from './formats/parameters';
 import type { ModelConfig } from './types';
 
 const FLOAT_BYTES = 4;
@@ -18,16 +18,20 @@ function storedBytes([rows, columns]: readonly number[]): number {
   return (columns === undefined ? rows! : padded(rows!) * columns) * FLOAT_BYTES;
 }
 
-/** Bytes of the token embedding, or of a head of its own. */
+const sumOfStored = (parameters: readonly ParameterShape[]) =>
+  parameters.reduce((sum, { shape }) => sum + storedBytes(shape), 0);
+
+/** Bytes of the token embedding. */
 function embeddingBytes({ vocabSize, hiddenSize }: ModelConfig): number {
   return storedBytes([vocabSize, hiddenSize]);
 }
 
 /** Bytes of all weights in f32, as the engine stores them. */
 export function weightBytes(config: ModelConfig): number {
-  const layer = layerParameters(config).reduce((sum, { shape }) => sum + storedBytes(shape), 0);
-  const embeddings = (config.tiedEmbeddings ? 1 : 2) * embeddingBytes(config);
-  return embeddings + layer * config.numLayers + storedBytes([config.hiddenSize]);
+  const layers = sumOfStored(layerParameters(config)) * config.numLayers;
+  return (
+    embeddingBytes(config) + layers + storedBytes([config.hiddenSize]) + sumOfStored(headParameters(config))
+  );
 }
 
 /** Bytes of the gradient. A tied embedding has two, as the input and as the head, until the update adds them. */

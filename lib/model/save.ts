@@ -6,6 +6,7 @@ import { randomUUID } from 'node:crypto';
 import { type FileHandle, mkdir, open, readdir, readFile, rename, rm } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { LspError } from '../errors';
+import { familyOf } from './formats/families';
 import { ioError } from './formats/model-file';
 import type { SpecialToken, SpecialTokens, TokenizerSource } from './formats/model-source';
 import { explicitBookends } from './tokenizer-bookends';
@@ -196,7 +197,8 @@ function namedTokens({ bos, eos, unk, pad }: SpecialTokens): Record<string, stri
 
 /** With RoPE in the layouts of transformers 4 and 5 both; each reads its own. */
 function configJson(config: ModelConfig, dtype: SavedType): Record<string, unknown> {
-  const { ropeTheta, ropeScaling } = config;
+  const { ropeTheta, ropeScaling, layersWithoutRope } = config;
+  const family = familyOf(config.architecture)!; // a ModelConfig of an unknown one is never made
   const scaling = ropeScaling && {
     rope_type: 'llama3',
     factor: ropeScaling.factor,
@@ -205,8 +207,8 @@ function configJson(config: ModelConfig, dtype: SavedType): Record<string, unkno
     original_max_position_embeddings: ropeScaling.originalMaxPositions,
   };
   return {
-    architectures: ['LlamaForCausalLM'],
-    model_type: 'llama',
+    architectures: [`${family.className}ForCausalLM`],
+    model_type: family.architecture,
     hidden_size: config.hiddenSize,
     intermediate_size: config.intermediateSize,
     num_hidden_layers: config.numLayers,
@@ -220,7 +222,12 @@ function configJson(config: ModelConfig, dtype: SavedType): Record<string, unkno
     rope_scaling: scaling ?? null,
     rope_parameters: { rope_type: 'default', ...scaling, rope_theta: ropeTheta },
     hidden_act: 'silu',
-    attention_bias: false,
+    ...(!config.qkvBias && { attention_bias: false }), // a family with them has no setting for it
+    ...(layersWithoutRope && {
+      no_rope_layers: Array.from({ length: config.numLayers }, (_, layer) =>
+        layersWithoutRope.includes(layer) ? 0 : 1,
+      ),
+    }),
     attention_dropout: 0,
     mlp_bias: false,
     initializer_range: 0.02,

@@ -1,4 +1,5 @@
 /** Shared shapes of the model layer: messages, prompts, options and results. */
+import type { NativeModelConfig } from '../native/addon';
 
 export interface ChatMessage {
   role: string;
@@ -47,26 +48,10 @@ export interface Completion {
   policyVersion: number;
 }
 
-/** Public description of a model. */
-export interface ModelConfig {
+/** Public description of a model: its geometry, and which tokens are special. */
+export interface ModelConfig extends Omit<NativeModelConfig, 'paddingTokenId'> {
+  /** The family: `llama`, `qwen2` (Qwen2.5 too), `qwen3`, `smollm3`. */
   architecture: string;
-  hiddenSize: number;
-  intermediateSize: number;
-  numLayers: number;
-  numHeads: number;
-  numKeyValueHeads: number;
-  headSize: number;
-  vocabSize: number;
-  maxPositions: number;
-  rmsNormEps: number;
-  ropeTheta: number;
-  ropeScaling?: {
-    factor: number;
-    lowFreqFactor: number;
-    highFreqFactor: number;
-    originalMaxPositions: number;
-  };
-  tiedEmbeddings: boolean;
   parameterCount: number;
   bosTokenId: number | null;
   eosTokenIds: number[];

@@ -31,6 +31,14 @@ export interface NativeModelConfig {
     originalMaxPositions: number;
   };
   tiedEmbeddings: boolean;
+  /** A bias is added to q, k and v; absent for false. */
+  qkvBias?: boolean;
+  /** RMSNorm over each head of q and of k, before RoPE; absent for false. */
+  qkNorm?: boolean;
+  /** Indices of the layers whose q and k are not turned by position; absent for none. */
+  layersWithoutRope?: readonly number[];
+  /** Outputs of a scoring head (`score.weight`) in place of the LM head, 1..65536; absent for an LM head. */
+  scoreLabels?: number;
   /** Token whose input embedding gets no gradient, as in transformers (`padding_idx`); absent for none. */
   paddingTokenId?: number;
 }
@@ -126,6 +134,8 @@ export interface NativeModel {
   logprobs(sequences: Int32Array[], temperature: number, handle: NativeHandle): Promise<NativeLogprobs>;
   /** log p(candidate | prompt) for each prompt and candidate token: Float32Array of candidates.length each. */
   nextLogprobs(prompts: Int32Array[], candidates: Int32Array, handle: NativeHandle): Promise<Float32Array[]>;
+  /** Models with a scoring head: its outputs at the last token of each sequence, `scoreLabels` each. */
+  scoreLast(sequences: Int32Array[], handle: NativeHandle): Promise<Float32Array[]>;
   /**
    * Writes one safetensors file (all parameters, Hugging Face names and layout, `metadata` strings in the header)
    * under a temporary name, fsyncs, renames. dtype of the stored values: f32, f16 or bf16.

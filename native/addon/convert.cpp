@@ -85,6 +85,11 @@ class Fields {
   double number(const char* key, double minimum, double maximum) const {
     return to_number(get(key), name(key), minimum, maximum);
   }
+  // False when absent.
+  bool flag(const char* key) const {
+    const Napi::Value value = get(key);
+    return !value.IsUndefined() && to_bool(value, name(key));
+  }
 
  private:
   Napi::Object object_;
@@ -198,6 +203,16 @@ ModelConfig to_config(const Napi::Value& value, const std::string& name) {
   if (!fields.get("paddingTokenId").IsUndefined()) {
     config.padding_id = static_cast<int32_t>(fields.integer("paddingTokenId", 0, kMost - 1));
   }
+  config.qkv_bias = fields.flag("qkvBias");
+  config.qk_norm = fields.flag("qkNorm");
+  const Napi::Value without_rope = fields.get("layersWithoutRope");
+  if (!without_rope.IsUndefined()) {
+    config.layers_without_rope =
+        to_list(without_rope, fields.name("layersWithoutRope"),
+                [](const Napi::Value& v, const std::string& n) { return to_integer(v, n, 0, kMost); });
+  }
+  if (!fields.get("scoreLabels").IsUndefined())
+    config.score_labels = fields.integer("scoreLabels", 1, 1 << 16);
   config.check();
   return config;
 }
@@ -214,8 +229,7 @@ std::vector<TensorLocation> to_locations(const Napi::Value& value, const std::st
     location.shape = to_list(
         fields.get("shape"), fields.name("shape"),
         [](const Napi::Value& v, const std::string& n) { return to_integer(v, n, 0, kMaxSafeInteger); });
-    const Napi::Value permuted = fields.get("ropePermuted");
-    location.rope_permuted = !permuted.IsUndefined() && to_bool(permuted, fields.name("ropePermuted"));
+    location.rope_permuted = fields.flag("ropePermuted");
     return location;
   });
 }

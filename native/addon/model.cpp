@@ -192,6 +192,19 @@ class ModelObject : public Napi::ObjectWrap<ModelObject> {
     });
   }
 
+  Napi::Value score_last(const Napi::CallbackInfo& info) {
+    return promised(info.Env(), [&] {
+      session_->check_usable();
+      const std::shared_ptr<Operation> operation = to_operation(info[1], "handle");
+      return session_->submit(
+          operation,
+          [sequences = to_token_lists(info[0], "sequences"), operation](Model& model) {
+            return lsp::score_last(model, sequences, *operation);
+          },
+          from_float_lists);
+    });
+  }
+
   Napi::Value save_safetensors(const Napi::CallbackInfo& info) {
     return promised(info.Env(), [&] {
       session_->check_usable();
@@ -273,6 +286,7 @@ Napi::Function define_model(Napi::Env env) {
                          M::InstanceMethod<&M::generate>("generate"),
                          M::InstanceMethod<&M::logprobs>("logprobs"),
                          M::InstanceMethod<&M::next_logprobs>("nextLogprobs"),
+                         M::InstanceMethod<&M::score_last>("scoreLast"),
                          M::InstanceMethod<&M::save_safetensors>("saveSafetensors"),
                          M::InstanceMethod<&M::clone>("clone"),
                          M::InstanceMethod<&M::weight_bytes>("weightBytes"),

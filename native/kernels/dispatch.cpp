@@ -6,25 +6,26 @@
 
 namespace lsp {
 
-#define LSP_DECLARE_KERNELS(isa_name)                                                         \
-  namespace isa_name {                                                                        \
-  extern const AdamWKernels adamw_kernels;                                                    \
-  extern const AttentionKernels attention_kernels;                                            \
-  extern const EmbeddingKernels embedding_kernels;                                            \
-  extern const GradNormKernels grad_norm_kernels;                                             \
-  extern const LinearKernels linear_kernels;                                                  \
-  extern const LogprobKernels logprob_kernels;                                                \
-  extern const RmsNormKernels rmsnorm_kernels;                                                \
-  extern const RopeKernels rope_kernels;                                                      \
-  extern const SamplingKernels sampling_kernels;                                              \
-  extern const SwigluKernels swiglu_kernels;                                                  \
-  const Kernels& kernels() {                                                                  \
-    static const Kernels table = {#isa_name,          &adamw_kernels,     &attention_kernels, \
-                                  &embedding_kernels, &grad_norm_kernels, &linear_kernels,    \
-                                  &logprob_kernels,   &rmsnorm_kernels,   &rope_kernels,      \
-                                  &sampling_kernels,  &swiglu_kernels};                       \
-    return table;                                                                             \
-  }                                                                                           \
+#define LSP_DECLARE_KERNELS(isa_name)                                                      \
+  namespace isa_name {                                                                     \
+  extern const AdamWKernels adamw_kernels;                                                 \
+  extern const AttentionKernels attention_kernels;                                         \
+  extern const BiasKernels bias_kernels;                                                   \
+  extern const EmbeddingKernels embedding_kernels;                                         \
+  extern const GradNormKernels grad_norm_kernels;                                          \
+  extern const LinearKernels linear_kernels;                                               \
+  extern const LogprobKernels logprob_kernels;                                             \
+  extern const RmsNormKernels rmsnorm_kernels;                                             \
+  extern const RopeKernels rope_kernels;                                                   \
+  extern const SamplingKernels sampling_kernels;                                           \
+  extern const SwigluKernels swiglu_kernels;                                               \
+  const Kernels& kernels() {                                                               \
+    static const Kernels table = {#isa_name,       &adamw_kernels,     &attention_kernels, \
+                                  &bias_kernels,   &embedding_kernels, &grad_norm_kernels, \
+                                  &linear_kernels, &logprob_kernels,   &rmsnorm_kernels,   \
+                                  &rope_kernels,   &sampling_kernels,  &swiglu_kernels};   \
+    return table;                                                                          \
+  }                                                                                        \
   }
 
 LSP_DECLARE_KERNELS(portable)

@@ -7,6 +7,7 @@
 
 #include "kernels/adamw/adamw.h"
 #include "kernels/attention/attention.h"
+#include "kernels/bias/bias.h"
 #include "kernels/embedding/embedding.h"
 #include "kernels/grad_norm/grad_norm.h"
 #include "kernels/linear/linear.h"
@@ -22,6 +23,7 @@ struct Kernels {
   const char* isa;
   const AdamWKernels* adamw;
   const AttentionKernels* attention;
+  const BiasKernels* bias;
   const EmbeddingKernels* embedding;
   const GradNormKernels* grad_norm;
   const LinearKernels* linear;

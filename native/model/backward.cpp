@@ -77,11 +77,12 @@ class LayerBackward {
         a_(activations),
         s_(scratch),
         g_(gradients),
+        rope_positions_(c_, batch),
         t_(batch.tokens()) {}
 
   // scratch.dx: gradient of the layer's output residual in, of its input residual out.
   void run(int64_t index) {
-    const LayerParameters p = model_.parameters().layer(index);
+    const LayerParameters& p = model_.parameters().layer(index);
     LayerActivations& layer = a_.layers[static_cast<size_t>(index)];
     mlp(p, layer);
     attention(index, p, layer);
@@ -132,16 +133,46 @@ class LayerBackward {
                                                          c_.kv_heads,
                                                          c_.head_size});
     model_.kernels().rope->backward(
-        model_.exec(), {s_.dq, s_.dk, model_.cosine(), model_.sine(), batch_.positions.data(), t_, c_.heads,
+        model_.exec(), {s_.dq, s_.dk, model_.cosine(), model_.sine(), rope_positions_.of(index), t_, c_.heads,
                         c_.kv_heads, c_.head_size});
-    normalize(model_, p.input_norm, layer.residual_in, t_, a_.h, nullptr);
-    weight_gradient(p.q, s_.dq, a_.h, c_.hidden);
-    weight_gradient(p.k, s_.dk, a_.h, c_.hidden);
-    weight_gradient(p.v, s_.dv, a_.h, c_.hidden);
-    input_gradient(p.q, s_.dq, s_.dh, c_.hidden, false);
-    input_gradient(p.k, s_.dk, s_.dh, c_.hidden, true);
-    input_gradient(p.v, s_.dv, s_.dh, c_.hidden, true);
+    queries_keys_values(p, layer);
     norm(p.input_norm, s_.dh, layer.residual_in, layer.rstd_in);
+  }
+
+  // From the gradients of q, k (before RoPE) and v to that of the projections' input, s_.dh. The norms' input
+  // gradients take memory that is done with: those of q that of the attention's, those of k the forward's k.
+  void queries_keys_values(const LayerParameters& p, LayerActivations& layer) {
+    float *dq = s_.dq, *dk = s_.dk;
+    if (c_.qk_norm) {
+      norm_heads(p.q_norm, s_.dattention, s_.dq, layer.q_raw, layer.rstd_q, c_.heads);
+      norm_heads(p.k_norm, a_.k, s_.dk, layer.k_raw, layer.rstd_k, c_.kv_heads);
+      dq = s_.dattention;
+      dk = a_.k;
+    }
+    if (c_.qkv_bias) {
+      bias_gradient(p.q_bias, dq);
+      bias_gradient(p.k_bias, dk);
+      bias_gradient(p.v_bias, s_.dv);
+    }
+    normalize(model_, p.input_norm, layer.residual_in, t_, a_.h, nullptr);
+    weight_gradient(p.q, dq, a_.h, c_.hidden);
+    weight_gradient(p.k, dk, a_.h, c_.hidden);
+    weight_gradient(p.v, s_.dv, a_.h, c_.hidden);
+    input_gradient(p.q, dq, s_.dh, c_.hidden, false);
+    input_gradient(p.k, dk, s_.dh, c_.hidden, true);
+    input_gradient(p.v, s_.dv, s_.dh, c_.hidden, true);
+  }
+
+  // dx (T heads, D) from dy; each head's D values are a row of their own.
+  void norm_heads(int weight, float* dx, const float* dy, const float* x, const float* rstd, int64_t heads) {
+    const int64_t rows = t_ * heads, size = c_.head_size;
+    std::memset(dx, 0, static_cast<size_t>(rows * size) * sizeof(float));
+    model_.kernels().rmsnorm->backward(model_.exec(),
+                                       {dx, g_.of(weight), dy, x, rstd, model_.weight(weight), rows, size});
+  }
+
+  void bias_gradient(int bias, const float* dy) {
+    model_.kernels().bias->backward(model_.exec(), {g_.of(bias), dy, t_, model_.parameters()[bias].rows});
   }
 
   // dW += dy^T x
@@ -163,6 +194,7 @@ class LayerBackward {
   Activations& a_;
   BackwardScratch& s_;
   Gradients& g_;
+  const RopePositions rope_positions_;
   const int64_t t_;
 };
 

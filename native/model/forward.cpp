@@ -8,7 +8,20 @@ namespace {
 
 // Sizes in floats per token, in the order of LayerActivations.
 std::vector<int64_t> layer_sizes(const ModelConfig& c) {
-  return {c.hidden, 1, c.query_size(), c.query_size(), c.heads, c.hidden, 1, c.ffn, c.ffn};
+  const int64_t normed = c.qk_norm ? 1 : 0;
+  return {c.hidden,
+          1,
+          normed * c.query_size(),
+          normed * c.kv_size(),
+          normed * c.heads,
+          normed * c.kv_heads,
+          c.query_size(),
+          c.query_size(),
+          c.heads,
+          c.hidden,
+          1,
+          c.ffn,
+          c.ffn};
 }
 
 std::vector<int64_t> common_sizes(const ModelConfig& c) {
@@ -46,7 +59,7 @@ int64_t Activations::floats_per_token(const ModelConfig& c, bool keep) {
 Activations::Activations(const ModelConfig& c, int64_t tokens, bool keep)
     : layers(static_cast<size_t>(c.layers)),
       capacity_(tokens),
-      memory_(tokens * floats_per_token(c, keep) + kPieceSlack * (9 * c.layers + 8)) {
+      memory_(tokens * floats_per_token(c, keep) + kPieceSlack * (13 * c.layers + 8)) {
   Carver carver(memory_.data());
   for (size_t i = 0; i < layers.size(); ++i) {
     LayerActivations& layer = layers[i];
@@ -55,8 +68,10 @@ Activations::Activations(const ModelConfig& c, int64_t tokens, bool keep)
       continue;
     }
     const std::vector<int64_t> sizes = layer_sizes(c);
-    float** const pieces[] = {&layer.residual_in,  &layer.rstd_in,  &layer.q,    &layer.attention, &layer.lse,
-                              &layer.residual_mid, &layer.rstd_mid, &layer.gate, &layer.up};
+    float** const pieces[] = {&layer.residual_in, &layer.rstd_in,      &layer.q_raw,    &layer.k_raw,
+                              &layer.rstd_q,      &layer.rstd_k,       &layer.q,        &layer.attention,
+                              &layer.lse,         &layer.residual_mid, &layer.rstd_mid, &layer.gate,
+                              &layer.up};
     for (size_t j = 0; j < sizes.size(); ++j) *pieces[j] = carver.take(tokens * sizes[j]);
   }
   const std::vector<int64_t> sizes = common_sizes(c);
@@ -71,13 +86,18 @@ namespace {
 class LayerForward {
  public:
   LayerForward(Model& model, const TokenBatch& batch, Activations& activations)
-      : model_(model), c_(model.config()), batch_(batch), a_(activations), t_(batch.tokens()) {}
+      : model_(model),
+        c_(model.config()),
+        batch_(batch),
+        a_(activations),
+        rope_positions_(c_, batch),
+        t_(batch.tokens()) {}
 
   void run(int64_t index, const float* residual, const float* delta) {
-    const LayerParameters p = model_.parameters().layer(index);
+    const LayerParameters& p = model_.parameters().layer(index);
     LayerActivations& layer = a_.layers[static_cast<size_t>(index)];
     norm(p.input_norm, residual, delta, layer.residual_in, layer.rstd_in, a_.h);
-    project({{p.q, layer.q}, {p.k, a_.k}, {p.v, a_.v}}, a_.h, c_.hidden);
+    queries_keys_values(p, layer);
     attend(index, layer);
     project({{p.o, a_.delta}}, layer.attention, c_.query_size());
     norm(p.post_norm, layer.residual_in, a_.delta, layer.residual_mid, layer.rstd_mid, a_.h);
@@ -93,6 +113,33 @@ class LayerForward {
   }
 
  private:
+  // What of q and k comes from the projections is kept apart from what their norms make of it.
+  void queries_keys_values(const LayerParameters& p, LayerActivations& layer) {
+    float* const q = c_.qk_norm ? layer.q_raw : layer.q;
+    float* const k = c_.qk_norm ? layer.k_raw : a_.k;
+    project({{p.q, q}, {p.k, k}, {p.v, a_.v}}, a_.h, c_.hidden);
+    if (c_.qkv_bias) {
+      add_bias(p.q_bias, q);
+      add_bias(p.k_bias, k);
+      add_bias(p.v_bias, a_.v);
+    }
+    if (c_.qk_norm) {
+      norm_heads(p.q_norm, q, c_.heads, layer.rstd_q, layer.q);
+      norm_heads(p.k_norm, k, c_.kv_heads, layer.rstd_k, a_.k);
+    }
+  }
+
+  void add_bias(int bias, float* y) {
+    model_.kernels().bias->forward(model_.exec(),
+                                   {y, model_.weight(bias), t_, model_.parameters()[bias].rows});
+  }
+
+  // Each head's D values are a row of their own.
+  void norm_heads(int weight, const float* x, int64_t heads, float* rstd, float* y) {
+    model_.kernels().rmsnorm->forward(model_.exec(), {y, rstd, nullptr, x, nullptr, model_.weight(weight),
+                                                      t_ * heads, c_.head_size, c_.norm_eps});
+  }
+
   struct Projection {
     int weight;
     float* y;
@@ -112,7 +159,7 @@ class LayerForward {
     const int64_t offset = index * kv_layer_floats(c_.kv_heads, c_.head_size);
     model_.kernels().rope->forward(
         model_.exec(),
-        {layer.q, a_.k, a_.v, model_.cosine(), model_.sine(), batch_.positions.data(), batch_.writes.data(),
+        {layer.q, a_.k, a_.v, model_.cosine(), model_.sine(), rope_positions_.of(index), batch_.writes.data(),
          static_cast<int64_t>(batch_.writes.size()), offset, t_, c_.heads, c_.kv_heads, c_.head_size});
     model_.kernels().attention->forward(
         model_.exec(),
@@ -124,6 +171,7 @@ class LayerForward {
   const ModelConfig& c_;
   const TokenBatch& batch_;
   Activations& a_;
+  const RopePositions rope_positions_;
   const int64_t t_;
 };
 

@@ -13,6 +13,10 @@ namespace lsp {
 struct LayerActivations {
   float* residual_in;   // (T, C) input of the attention norm
   float* rstd_in;       // (T)
+  float* q_raw;         // (T, H D) before q's norm; with qk_norm only, as the next three
+  float* k_raw;         // (T, K D) before k's norm
+  float* rstd_q;        // (T, H)
+  float* rstd_k;        // (T, K)
   float* q;             // (T, H D) after rope
   float* attention;     // (T, H D)
   float* lse;           // (T, H)
@@ -40,6 +44,22 @@ class Activations {
  private:
   int64_t capacity_;
   Buffer memory_;
+};
+
+// The positions that RoPE turns a layer's heads by. In a layer without RoPE they are all 0, which turns by no
+// angle: cos 0 is exactly 1, sin 0 exactly 0.
+class RopePositions {
+ public:
+  RopePositions(const ModelConfig& config, const TokenBatch& batch)
+      : config_(config), batch_(batch), origin_(config.layers_without_rope.empty() ? 0 : batch.tokens()) {}
+  const int32_t* of(int64_t layer) const {
+    return config_.turns(layer) ? batch_.positions.data() : origin_.data();
+  }
+
+ private:
+  const ModelConfig& config_;
+  const TokenBatch& batch_;
+  const std::vector<int32_t> origin_;
 };
 
 // Fills activations.hidden for every token of the batch, and the cache blocks of the batch.

@@ -199,7 +199,7 @@ void check_request(const ModelConfig& c, const GenerateRequest& request, const G
 std::vector<Completion> generate(Model& model, const std::vector<GenerateRequest>& requests,
                                  const GenerateOptions& options, const TokenSink& sink,
                                  Operation& operation) {
-  model.check_loaded();
+  model.check_language_model();
   LSP_CHECK(options.max_new_tokens >= 1, "INVALID_ARGUMENT", "Expected at least 1 for `maxNewTokens`.");
   LSP_CHECK(options.max_batch >= 1 && options.max_batch <= 4096, "INVALID_ARGUMENT",
             "Expected 1 to 4096 for `maxBatch`.");

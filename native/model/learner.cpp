@@ -40,7 +40,7 @@ int64_t input_tokens(const TrainSequence& sequence) {
 
 Learner::Learner(Model& model, int64_t activation_bytes)
     : model_(model), activation_bytes_(activation_bytes), gradients_(model) {
-  model.check_loaded();
+  model.check_language_model();
 }
 
 int64_t Learner::activation_bytes_per_token(const ModelConfig& c) {

@@ -32,6 +32,12 @@ void Model::check_loaded() const {
   }
 }
 
+void Model::check_language_model() const {
+  check_loaded();
+  LSP_CHECK(config_.score_labels == 0, "INVALID_ARGUMENT",
+            "Expected a model with a language-model head but this one has a scoring head.");
+}
+
 std::shared_ptr<Buffer> Model::writable(int parameter) {
   std::shared_ptr<Buffer>& current = weights_[static_cast<size_t>(parameter)];
   if (current != nullptr && current.use_count() == 1) {

@@ -29,6 +29,8 @@ class Model {
   bool is_loaded(int parameter) const { return weights_[static_cast<size_t>(parameter)] != nullptr; }
   // Throws Error("INVALID_MODEL_FILE") naming the first parameter that has no value.
   void check_loaded() const;
+  // Also throws Error("INVALID_ARGUMENT") for a model whose head scores instead of predicting tokens.
+  void check_language_model() const;
 
   const float* weight(int parameter) const { return weights_[static_cast<size_t>(parameter)]->data(); }
   // Storage for new values of a parameter: its own if nobody shares it, else fresh. publish() makes it

@@ -22,6 +22,10 @@ void ModelConfig::check() const {
   expect(max_positions >= 1 && max_positions <= 1 << 24, "1 to 16777216 positions");
   expect(norm_eps >= 0.0f && norm_eps < 1.0f, "a norm epsilon in [0, 1)");
   expect(padding_id >= -1 && padding_id < vocab, "a padding token in the vocabulary, or none");
+  for (const int64_t layer : layers_without_rope)
+    expect(layer >= 0 && layer < layers, "layers without RoPE that the model has");
+  expect(score_labels >= 0 && score_labels <= 1 << 16, "a scoring head of at most 65536 outputs");
+  expect(score_labels == 0 || !tied, "a scoring head that is not tied to the embedding");
   expect(rope_theta >= 1.0 && rope_theta < 1e15, "a RoPE theta of at least 1");
 }
 
@@ -35,29 +39,43 @@ ParameterList::ParameterList(const ModelConfig& c) {
   c.check();
   add("model.embed_tokens.weight", c.vocab, c.hidden);
   for (int64_t i = 0; i < c.layers; ++i) {
-    const std::string layer = "model.layers." + std::to_string(i) + ".";
-    add(layer + "input_layernorm.weight", c.hidden, 0);
-    add(layer + "self_attn.q_proj.weight", c.query_size(), c.hidden, c.head_size);
-    add(layer + "self_attn.k_proj.weight", c.kv_size(), c.hidden, c.head_size);
-    add(layer + "self_attn.v_proj.weight", c.kv_size(), c.hidden);
-    add(layer + "self_attn.o_proj.weight", c.hidden, c.query_size());
-    add(layer + "post_attention_layernorm.weight", c.hidden, 0);
-    add(layer + "mlp.gate_proj.weight", c.ffn, c.hidden);
-    add(layer + "mlp.up_proj.weight", c.ffn, c.hidden);
-    add(layer + "mlp.down_proj.weight", c.hidden, c.ffn);
+    layers_.push_back(add_layer(c, "model.layers." + std::to_string(i) + "."));
   }
   final_norm_ = add("model.norm.weight", c.hidden, 0);
-  head_ = c.tied ? embedding() : add("lm_head.weight", c.vocab, c.hidden);
+  if (c.score_labels > 0) {
+    head_ = add("score.weight", c.score_labels, c.hidden);
+  } else {
+    head_ = c.tied ? embedding() : add("lm_head.weight", c.vocab, c.hidden);
+  }
+}
+
+LayerParameters ParameterList::add_layer(const ModelConfig& c, const std::string& prefix) {
+  const std::string attention = prefix + "self_attn.", mlp = prefix + "mlp.";
+  LayerParameters p;
+  p.input_norm = add(prefix + "input_layernorm.weight", c.hidden, 0);
+  p.q = add(attention + "q_proj.weight", c.query_size(), c.hidden, c.head_size);
+  p.k = add(attention + "k_proj.weight", c.kv_size(), c.hidden, c.head_size);
+  p.v = add(attention + "v_proj.weight", c.kv_size(), c.hidden);
+  if (c.qkv_bias) {
+    p.q_bias = add(attention + "q_proj.bias", c.query_size(), 0);
+    p.k_bias = add(attention + "k_proj.bias", c.kv_size(), 0);
+    p.v_bias = add(attention + "v_proj.bias", c.kv_size(), 0);
+  }
+  if (c.qk_norm) {
+    p.q_norm = add(attention + "q_norm.weight", c.head_size, 0);
+    p.k_norm = add(attention + "k_norm.weight", c.head_size, 0);
+  }
+  p.o = add(attention + "o_proj.weight", c.hidden, c.query_size());
+  p.post_norm = add(prefix + "post_attention_layernorm.weight", c.hidden, 0);
+  p.gate = add(mlp + "gate_proj.weight", c.ffn, c.hidden);
+  p.up = add(mlp + "up_proj.weight", c.ffn, c.hidden);
+  p.down = add(mlp + "down_proj.weight", c.hidden, c.ffn);
+  return p;
 }
 
 int ParameterList::add(std::string name, int64_t rows, int64_t columns, int64_t head_size) {
   specs_.push_back({std::move(name), rows, columns, head_size});
   return count() - 1;
-}
-
-LayerParameters ParameterList::layer(int64_t layer) const {
-  const int first = 1 + 9 * static_cast<int>(layer);
-  return {first, first + 1, first + 2, first + 3, first + 4, first + 5, first + 6, first + 7, first + 8};
 }
 
 int ParameterList::find(const std::string& name) const {

@@ -27,9 +27,11 @@ struct ParameterSpec {
   int64_t stored_floats() const;  // with padding
 };
 
-// Indices of a layer's parameters.
+// Indices of a layer's parameters; those that the model does not have are kNone.
+constexpr int kNone = -1;
 struct LayerParameters {
   int input_norm, q, k, v, o, post_norm, gate, up, down;
+  int q_bias = kNone, k_bias = kNone, v_bias = kNone, q_norm = kNone, k_norm = kNone;
 };
 
 class ParameterList {
@@ -42,13 +44,15 @@ class ParameterList {
   int find(const std::string& name) const;
 
   int embedding() const { return 0; }
-  LayerParameters layer(int64_t layer) const;
+  const LayerParameters& layer(int64_t layer) const { return layers_[static_cast<size_t>(layer)]; }
   int final_norm() const { return final_norm_; }
-  int head() const { return head_; }  // the embedding when tied
+  int head() const { return head_; }  // the embedding when tied; the scoring head of a reward model
 
  private:
   int add(std::string name, int64_t rows, int64_t columns, int64_t head_size = 0);
+  LayerParameters add_layer(const ModelConfig& config, const std::string& prefix);
   std::vector<ParameterSpec> specs_;
+  std::vector<LayerParameters> layers_;
   int final_norm_ = 0;
   int head_ = 0;
 };

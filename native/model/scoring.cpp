@@ -97,7 +97,7 @@ void check_tokens(const ModelConfig& config, const std::vector<int32_t>& tokens,
 std::vector<SequenceScores> score_sequences(Model& model, const std::vector<std::vector<int32_t>>& sequences,
                                             float temperature, const Operation& operation) {
   const ModelConfig& c = model.config();
-  model.check_loaded();
+  model.check_language_model();
   std::vector<std::vector<int32_t>> inputs;
   for (const std::vector<int32_t>& sequence : sequences) {
     check_tokens(c, sequence, "sequences");
@@ -142,44 +142,85 @@ std::vector<SequenceScores> score_sequences(Model& model, const std::vector<std:
   return results;
 }
 
+namespace {
+
+// The hidden states of the last tokens, some prompts at a time: run(indices of the prompts, hidden (rows,
+// C)).
+template <class Run>
+void for_last_hidden(Model& model, const std::vector<std::vector<int32_t>>& prompts,
+                     const Operation& operation, const Run& run) {
+  std::vector<const std::vector<int32_t>*> pointers;
+  for (const std::vector<int32_t>& prompt : prompts) pointers.push_back(&prompt);
+  PromptTree tree(pointers);
+  const std::vector<int32_t> order = tree.order();
+  Activations activations(model.config(), kPrefillTokens, false);
+  for (size_t begin = 0; begin < order.size(); begin += kScoredTogether) {
+    const size_t end = std::min<size_t>(begin + kScoredTogether, order.size());
+    const std::vector<int32_t> indices(order.begin() + static_cast<int64_t>(begin),
+                                       order.begin() + static_cast<int64_t>(end));
+    std::vector<int32_t> nodes;
+    for (const int32_t index : indices) nodes.push_back(tree.end_of(static_cast<size_t>(index)));
+    prefill(model, tree, nodes, activations, operation);
+    std::vector<float> hidden;
+    for (const int32_t node : nodes)
+      hidden.insert(hidden.end(), tree[node].hidden.begin(), tree[node].hidden.end());
+    for (const int32_t node : nodes) tree.admitted(node);
+    operation.poll();
+    run(indices, hidden);
+  }
+}
+
+}  // namespace
+
 std::vector<std::vector<float>> score_next(Model& model, const std::vector<std::vector<int32_t>>& prompts,
                                            const std::vector<int32_t>& candidates,
                                            const Operation& operation) {
   const ModelConfig& c = model.config();
-  model.check_loaded();
+  model.check_language_model();
   for (const std::vector<int32_t>& prompt : prompts) check_tokens(c, prompt, "prompts");
   for (const int32_t candidate : candidates) {
     LSP_CHECK(candidate >= 0 && candidate < c.vocab, "INVALID_ARGUMENT",
               "Expected token ids in `candidates`.");
   }
-  std::vector<const std::vector<int32_t>*> pointers;
-  for (const std::vector<int32_t>& prompt : prompts) pointers.push_back(&prompt);
-  PromptTree tree(pointers);
-  const std::vector<int32_t> order = tree.order();
-  Activations activations(c, kPrefillTokens, false);
   Buffer logits(kScoredTogether * c.vocab);
   std::vector<std::vector<float>> results(prompts.size());
-  for (size_t begin = 0; begin < order.size(); begin += kScoredTogether) {
-    const size_t count = std::min<size_t>(kScoredTogether, order.size() - begin);
-    std::vector<int32_t> ends;
-    for (size_t i = 0; i < count; ++i) ends.push_back(tree.end_of(static_cast<size_t>(order[begin + i])));
-    prefill(model, tree, ends, activations, operation);
-    std::vector<float> hidden, lse(count);
-    for (const int32_t end : ends)
-      hidden.insert(hidden.end(), tree[end].hidden.begin(), tree[end].hidden.end());
-    for (const int32_t end : ends) tree.admitted(end);
-    operation.poll();
-    model.kernels().logprob->forward(
-        model.exec(),
-        {nullptr, lse.data(), nullptr, logits.data(), hidden.data(), model.weight(model.parameters().head()),
-         nullptr, static_cast<int64_t>(count), c.hidden, c.vocab, 1.0f});
-    for (size_t i = 0; i < count; ++i) {
-      for (const int32_t candidate : candidates) {
-        results[static_cast<size_t>(order[begin + i])].push_back(
-            logits.data()[static_cast<int64_t>(i) * c.vocab + candidate] - lse[i]);
-      }
-    }
-  }
+  for_last_hidden(model, prompts, operation,
+                  [&](const std::vector<int32_t>& indices, const std::vector<float>& hidden) {
+                    std::vector<float> lse(indices.size());
+                    model.kernels().logprob->forward(
+                        model.exec(), {nullptr, lse.data(), nullptr, logits.data(), hidden.data(),
+                                       model.weight(model.parameters().head()), nullptr,
+                                       static_cast<int64_t>(indices.size()), c.hidden, c.vocab, 1.0f});
+                    for (size_t i = 0; i < indices.size(); ++i) {
+                      for (const int32_t candidate : candidates) {
+                        results[static_cast<size_t>(indices[i])].push_back(
+                            logits.data()[static_cast<int64_t>(i) * c.vocab + candidate] - lse[i]);
+                      }
+                    }
+                  });
+  return results;
+}
+
+std::vector<std::vector<float>> score_last(Model& model, const std::vector<std::vector<int32_t>>& sequences,
+                                           const Operation& operation) {
+  const ModelConfig& c = model.config();
+  model.check_loaded();
+  LSP_CHECK(c.score_labels > 0, "INVALID_ARGUMENT",
+            "Expected a model with a scoring head but this one has a language-model head.");
+  for (const std::vector<int32_t>& sequence : sequences) check_tokens(c, sequence, "sequences");
+  std::vector<std::vector<float>> results(sequences.size());
+  for_last_hidden(
+      model, sequences, operation,
+      [&](const std::vector<int32_t>& indices, const std::vector<float>& hidden) {
+        const int64_t rows = static_cast<int64_t>(indices.size()), labels = c.score_labels;
+        std::vector<float> scores(static_cast<size_t>(rows * labels));
+        const LinearPart part{model.weight(model.parameters().head()), labels, scores.data(), labels};
+        model.kernels().linear->forward(model.exec(), {&part, 1, hidden.data(), c.hidden, rows, c.hidden});
+        for (int64_t i = 0; i < rows; ++i) {
+          results[static_cast<size_t>(indices[static_cast<size_t>(i)])].assign(
+              scores.begin() + i * labels, scores.begin() + (i + 1) * labels);
+        }
+      });
   return results;
 }
 

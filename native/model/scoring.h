@@ -22,6 +22,11 @@ std::vector<std::vector<float>> score_next(Model& model, const std::vector<std::
                                            const std::vector<int32_t>& candidates,
                                            const Operation& operation);
 
+// The scoring head's outputs at the last token of each sequence: score_labels values each (sequence
+// classification). Throws Error("INVALID_ARGUMENT") for a model without a scoring head.
+std::vector<std::vector<float>> score_last(Model& model, const std::vector<std::vector<int32_t>>& sequences,
+                                           const Operation& operation);
+
 // Throws Error("INVALID_ARGUMENT" | "PROMPT_TOO_LONG") unless 1 <= length <= positions and ids lie in the
 // vocabulary.
 void check_tokens(const ModelConfig& config, const std::vector<int32_t>& tokens, const char* name);

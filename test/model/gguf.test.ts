@@ -176,9 +176,9 @@ const DAMAGE: [string, (input: GgufInput) => void, LspErrorCode, RegExp][] = [
   ],
   [
     'another architecture',
-    (input) => setField(input, 'general.architecture', 'qwen2'),
+    (input) => setField(input, 'general.architecture', 'gemma2'),
     'UNSUPPORTED_MODEL',
-    /architecture is "qwen2"/,
+    /architecture is "gemma2"/,
   ],
   [
     'no layer count',

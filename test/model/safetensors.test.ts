@@ -347,11 +347,18 @@ describe('a Hugging Face directory', () => {
       /MistralForCausalLM/,
     ],
     [
-      'a classifier',
-      config({ architectures: ['LlamaForSequenceClassification'] }),
+      'a classifier of tokens',
+      config({ architectures: ['LlamaForTokenClassification'] }),
       'UNSUPPORTED_MODEL',
-      /SequenceClassification/,
+      /TokenClassification/,
     ],
+    [
+      "a family under another's type",
+      config({ architectures: ['Qwen2ForCausalLM'] }),
+      'UNSUPPORTED_MODEL',
+      /model type is "llama"/,
+    ],
+    ['layers with a window', config({ layer_types: ['sliding_attention'] }), 'UNSUPPORTED_MODEL', /sliding/],
     ['another model type', config({ model_type: 'gemma' }), 'UNSUPPORTED_MODEL', /gemma/],
     [
       'architectures as text',

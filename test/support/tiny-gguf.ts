@@ -112,21 +112,43 @@ export function encodeGguf(input: GgufInput): Buffer {
   return Buffer.concat([padded(header), ...input.tensors.map(({ data }) => padded(data))]);
 }
 
+export const field = (key: string, type: number, value: unknown, elementType?: number): GgufField => ({
+  key,
+  type,
+  value,
+  ...(elementType !== undefined && { elementType }),
+});
+
+/** A tokenizer of bytes and two merges, or of more tokens that are never made. */
+export function ggufTokenizerFields(tokens: readonly string[]): GgufField[] {
+  return [
+    field('tokenizer.ggml.model', GGUF.STRING, 'gpt2'),
+    field('tokenizer.ggml.pre', GGUF.STRING, 'smollm'),
+    field('tokenizer.ggml.tokens', GGUF.ARRAY, tokens, GGUF.STRING),
+    field(
+      'tokenizer.ggml.token_type',
+      GGUF.ARRAY,
+      tokens.map((_, id) => (id < 3 ? 3 : 1)),
+      GGUF.I32,
+    ),
+    field('tokenizer.ggml.merges', GGUF.ARRAY, ['Ġ t', 'h e'], GGUF.STRING),
+    field('tokenizer.ggml.bos_token_id', GGUF.U32, 1),
+    field('tokenizer.ggml.eos_token_id', GGUF.U32, 2),
+    field('tokenizer.chat_template', GGUF.STRING, TINY_CHAT_TEMPLATE),
+  ];
+}
+
+export const TINY_GGUF_TOKENS: readonly string[] = [...TINY_SPECIAL_TOKENS, ...byteAlphabet(), 'Ġt', 'he'];
+
 /** Hidden 8, one layer, 2 heads of 4, 1 key-value head, ffn 16. */
 export function tinyGguf(): GgufInput {
-  const tokens = [...TINY_SPECIAL_TOKENS, ...byteAlphabet(), 'Ġt', 'he'];
+  const tokens = [...TINY_GGUF_TOKENS];
   const random = seededUniform(7);
   const tensor = (name: string, ...dimensions: number[]): GgufTensorInput => {
     const count = dimensions.reduce((product, length) => product * length, 1);
     const values = Float32Array.from({ length: count }, () => random() - 0.5);
     return { name, dimensions, type: 0, data: Buffer.from(values.buffer) };
   };
-  const field = (key: string, type: number, value: unknown, elementType?: number): GgufField => ({
-    key,
-    type,
-    value,
-    ...(elementType !== undefined && { elementType }),
-  });
   return {
     fields: [
       field('general.architecture', GGUF.STRING, 'llama'),
@@ -138,19 +160,7 @@ export function tinyGguf(): GgufInput {
       field('llama.attention.layer_norm_rms_epsilon', GGUF.F32, 1e-5),
       field('llama.context_length', GGUF.U32, 128),
       field('llama.rope.freq_base', GGUF.F32, 10000),
-      field('tokenizer.ggml.model', GGUF.STRING, 'gpt2'),
-      field('tokenizer.ggml.pre', GGUF.STRING, 'smollm'),
-      field('tokenizer.ggml.tokens', GGUF.ARRAY, tokens, GGUF.STRING),
-      field(
-        'tokenizer.ggml.token_type',
-        GGUF.ARRAY,
-        tokens.map((_, id) => (id < 3 ? 3 : 1)),
-        GGUF.I32,
-      ),
-      field('tokenizer.ggml.merges', GGUF.ARRAY, ['Ġ t', 'h e'], GGUF.STRING),
-      field('tokenizer.ggml.bos_token_id', GGUF.U32, 1),
-      field('tokenizer.ggml.eos_token_id', GGUF.U32, 2),
-      field('tokenizer.chat_template', GGUF.STRING, TINY_CHAT_TEMPLATE),
+      ...ggufTokenizerFields(tokens),
     ],
     tensors: [
       tensor('token_embd.weight', 8, tokens.length),

@@ -1,11 +1,12 @@
-/** A GGUF file of architecture `llama` as a ModelSource: configuration from metadata, tensors under new names. */
+/** A GGUF file as a ModelSource: configuration from metadata, tensors under new names. */
 import type { TensorLocation } from '../../native/addon';
 import type { ModelConfig } from '../types';
+import { everyNthLayer, familyOf, KNOWN_FAMILIES, type ModelFamily } from './families';
 import { type GgufHeader, type GgufTensor, type GgufValue, readGgufHeader } from './gguf';
 import { ggufTokenizer } from './gguf-tokenizer';
-import { ggufName, huggingFaceName, isRopePermuted } from './llama-names';
+import { ggufName, huggingFaceName, isRopePermuted } from './gguf-names';
 import { corrupt, type ModelFile, unsupported, withModelFile } from './model-file';
-import { checkConfig, checkTensors, type ModelSource } from './model-source';
+import { checkConfig, checkTensors, MAX_LAYERS, type ModelSource } from './model-source';
 import { recoverRopeScaling } from './rope-factors';
 
 /** Typed access to metadata, with errors that name file and key. */
@@ -66,16 +67,18 @@ export function openGguf(path: string): ModelSource {
     const metadata = new Metadata(path, header.metadata);
     const architecture = metadata.string('general.architecture');
     if (architecture === undefined) throw corrupt(path, 'metadata `general.architecture` is missing.');
-    if (architecture !== 'llama') {
+    const family = familyOf(architecture);
+    if (!family) {
       throw unsupported(
         path,
         `its architecture is ${JSON.stringify(architecture.slice(0, 60))}.`,
-        LLAMA_ONLY,
+        KNOWN_FAMILIES,
       );
     }
-    rejectVariants(metadata);
-    const config = readConfig(file, metadata, header.tensors);
-    const tensors = locate(path, header.tensors);
+    const own = new FamilyMetadata(metadata, family);
+    rejectVariants(own);
+    const config = readConfig(file, own, header.tensors);
+    const tensors = locate(path, header.tensors, family);
     checkTensors(path, config, tensors, ggufName);
     return {
       format: 'gguf',
@@ -88,7 +91,25 @@ export function openGguf(path: string): ModelSource {
   });
 }
 
-const LLAMA_ONLY = 'This version runs Llama-family models (GGUF architecture `llama`).';
+/** The keys of an architecture begin with its name. */
+class FamilyMetadata {
+  constructor(
+    readonly all: Metadata,
+    readonly family: ModelFamily,
+  ) {}
+
+  key(name: string): string {
+    return `${this.family.architecture}.${name}`;
+  }
+
+  number(name: string): number | undefined {
+    return this.all.number(this.key(name));
+  }
+
+  requireNumber(name: string): number {
+    return this.all.requireNumber(this.key(name));
+  }
+}
 
 function describeSource(header: GgufHeader, architecture: string): string {
   const types = [...new Set(header.tensors.map((tensor) => tensor.type))].sort();
@@ -97,70 +118,79 @@ function describeSource(header: GgufHeader, architecture: string): string {
 
 /** Keys that change what is computed, with the value that changes nothing. */
 const NEUTRAL: readonly [string, number | boolean][] = [
-  ['llama.expert_count', 0],
-  ['llama.expert_used_count', 0],
-  ['llama.attention.sliding_window', 0],
-  ['llama.attention.clamp_kqv', 0],
-  ['llama.attention.max_alibi_bias', 0],
-  ['llama.attention.causal', true],
-  ['llama.attn_logit_softcapping', 0],
-  ['llama.final_logit_softcapping', 0],
-  ['llama.logit_scale', 1],
-  ['llama.residual_scale', 1],
-  ['llama.embedding_scale', 1],
-  ['llama.rope.scale_linear', 1],
-  ['llama.use_parallel_residual', false],
+  ['expert_count', 0],
+  ['expert_used_count', 0],
+  ['attention.sliding_window', 0],
+  ['attention.clamp_kqv', 0],
+  ['attention.max_alibi_bias', 0],
+  ['attention.causal', true],
+  ['attn_logit_softcapping', 0],
+  ['final_logit_softcapping', 0],
+  ['logit_scale', 1],
+  ['residual_scale', 1],
+  ['embedding_scale', 1],
+  ['rope.scale_linear', 1],
+  ['use_parallel_residual', false],
 ];
 
-function rejectVariants(metadata: Metadata): void {
-  for (const [key, neutral] of NEUTRAL) {
-    const value = metadata.raw(key);
+function rejectVariants(metadata: FamilyMetadata): void {
+  const { path } = metadata.all;
+  for (const [name, neutral] of NEUTRAL) {
+    const key = metadata.key(name);
+    const value = metadata.all.raw(key);
     if (value !== undefined && value !== neutral && !(neutral === 1 && value === 0)) {
-      throw unsupported(metadata.path, `it is a Llama variant with \`${key}\`.`, LLAMA_ONLY);
+      throw unsupported(path, `it is a variant with \`${key}\`.`, KNOWN_FAMILIES);
     }
   }
-  const scaling = metadata.string('llama.rope.scaling.type') ?? 'none';
-  const factor = metadata.number('llama.rope.scaling.factor') ?? 1;
+  const scaling = metadata.all.string(metadata.key('rope.scaling.type')) ?? 'none';
+  const factor = metadata.number('rope.scaling.factor') ?? 1;
   if (scaling !== 'none' && !(scaling === 'linear' && factor === 1)) {
     throw unsupported(
-      metadata.path,
+      path,
       `its RoPE scaling is ${JSON.stringify(scaling.slice(0, 60))}.`,
       'This version computes plain RoPE and Llama 3 scaling.',
     );
   }
 }
 
-function readConfig(file: ModelFile, metadata: Metadata, tensors: GgufTensor[]): ModelConfig {
-  const { path } = metadata;
+function readConfig(file: ModelFile, metadata: FamilyMetadata, tensors: GgufTensor[]): ModelConfig {
+  const { family } = metadata;
+  const { path } = metadata.all;
   const embedding = tensors.find((tensor) => tensor.name === 'token_embd.weight');
   if (!embedding) throw corrupt(path, 'tensor `token_embd.weight` is missing.');
-  const hiddenSize = metadata.requireNumber('llama.embedding_length');
-  const numHeads = metadata.requireNumber('llama.attention.head_count');
-  const headSize = metadata.number('llama.attention.key_length') ?? hiddenSize / numHeads;
-  const rotated = metadata.number('llama.rope.dimension_count') ?? headSize;
+  const hiddenSize = metadata.requireNumber('embedding_length');
+  const numHeads = metadata.requireNumber('attention.head_count');
+  const headSize = metadata.number('attention.key_length') ?? hiddenSize / numHeads;
+  const rotated = metadata.number('rope.dimension_count') ?? headSize;
   if (rotated !== headSize)
-    throw unsupported(path, `RoPE turns ${rotated} of ${headSize} dimensions.`, LLAMA_ONLY);
-  const valueSize = metadata.number('llama.attention.value_length') ?? headSize;
-  if (valueSize !== headSize) throw unsupported(path, 'heads of keys and values differ in size.', LLAMA_ONLY);
+    throw unsupported(path, `RoPE turns ${rotated} of ${headSize} dimensions.`, KNOWN_FAMILIES);
+  const valueSize = metadata.number('attention.value_length') ?? headSize;
+  if (valueSize !== headSize)
+    throw unsupported(path, 'heads of keys and values differ in size.', KNOWN_FAMILIES);
   const vocabSize = embedding.shape[0]!;
-  const claimedVocabulary = metadata.number('llama.vocab_size') ?? vocabSize;
+  const claimedVocabulary = metadata.number('vocab_size') ?? vocabSize;
   if (claimedVocabulary !== vocabSize) {
     throw corrupt(path, `the vocabulary of ${claimedVocabulary} disagrees with ${vocabSize} embedding rows.`);
   }
-  const id = (name: string) => metadata.number(`tokenizer.ggml.${name}_token_id`) ?? null;
-  const ropeTheta = metadata.number('llama.rope.freq_base') ?? 10000;
+  const id = (name: string) => metadata.all.number(`tokenizer.ggml.${name}_token_id`) ?? null;
+  const ropeTheta = metadata.number('rope.freq_base') ?? 10000;
+  const numLayers = metadata.requireNumber('block_count');
   const config = checkConfig(path, {
-    architecture: 'llama',
+    architecture: family.architecture,
     hiddenSize,
-    intermediateSize: metadata.requireNumber('llama.feed_forward_length'),
-    numLayers: metadata.requireNumber('llama.block_count'),
+    intermediateSize: metadata.requireNumber('feed_forward_length'),
+    numLayers,
     numHeads,
-    numKeyValueHeads: metadata.number('llama.attention.head_count_kv') ?? numHeads,
+    numKeyValueHeads: metadata.number('attention.head_count_kv') ?? numHeads,
     headSize,
     vocabSize,
-    maxPositions: metadata.requireNumber('llama.context_length'),
-    rmsNormEps: metadata.requireNumber('llama.attention.layer_norm_rms_epsilon'),
+    maxPositions: metadata.requireNumber('context_length'),
+    rmsNormEps: metadata.requireNumber('attention.layer_norm_rms_epsilon'),
     ropeTheta,
+    // No key says which: every reader of the format knows the interval.
+    ...(family.noRopeInterval > 0 && {
+      layersWithoutRope: everyNthLayer(family.noRopeInterval, Math.min(numLayers, MAX_LAYERS)),
+    }),
     tiedEmbeddings: !tensors.some((tensor) => tensor.name === 'output.weight'),
     bosTokenId: id('bos'),
     eosTokenIds: [...new Set(['eos', 'eot', 'eom'].map(id).filter((value) => value !== null))],
@@ -168,7 +198,12 @@ function readConfig(file: ModelFile, metadata: Metadata, tensors: GgufTensor[]):
   });
   const factors = tensors.find((tensor) => tensor.name === ROPE_FACTORS);
   if (factors) {
-    const ropeScaling = recoverRopeScaling(path, readFactors(file, factors, headSize), ropeTheta, metadata);
+    const ropeScaling = recoverRopeScaling(
+      path,
+      readFactors(file, factors, headSize),
+      ropeTheta,
+      metadata.number('rope.scaling.original_context_length'),
+    );
     if (ropeScaling) config.ropeScaling = ropeScaling;
   }
   return config;
@@ -184,17 +219,21 @@ function readFactors(file: ModelFile, tensor: GgufTensor, headSize: number): Flo
   return Float32Array.from({ length: headSize / 2 }, (_, index) => bytes.readFloatLE(4 * index));
 }
 
-function locate(path: string, tensors: GgufTensor[]): TensorLocation[] {
+function locate(path: string, tensors: GgufTensor[], family: ModelFamily): TensorLocation[] {
   const locations: TensorLocation[] = [];
   for (const { name: original, shape, type, offset, byteLength } of tensors) {
     // Neither holds anything learnt: frequencies follow from the configuration.
     if (original === ROPE_FACTORS || original.endsWith('.attn_rot_embd.weight')) continue;
     const name = huggingFaceName(original);
     if (name === undefined) {
-      throw unsupported(path, `tensor \`${original}\` belongs to no plain Llama model.`, LLAMA_ONLY);
+      throw unsupported(
+        path,
+        `tensor \`${original}\` belongs to no model that this version runs.`,
+        KNOWN_FAMILIES,
+      );
     }
     const location: TensorLocation = { name, path, offset, byteLength, type, shape };
-    if (isRopePermuted(name)) location.ropePermuted = true;
+    if (family.ggufInterleaved && isRopePermuted(name)) location.ropePermuted = true;
     locations.push(location);
   }
   return locations;

@@ -1,23 +1,21 @@
 /**
- * config.json of a Llama-family model → ModelConfig. Understands the keys of transformers 4 (`rope_theta`,
+ * config.json of a model of a known family → ModelConfig. Understands the keys of transformers 4 (`rope_theta`,
  * `rope_scaling`, `torch_dtype`) and 5 (`rope_parameters`, `dtype`). A setting that would change the computation
  * and is not implemented is refused by name: a model that loads and computes something else is worse than none.
  */
 import type { NativeModelConfig } from '../../native/addon';
 import { isRecord } from '../../options';
 import type { ModelConfig } from '../types';
+import { everyNthLayer, FAMILIES, familyOf, KNOWN_FAMILIES, type ModelFamily } from './families';
 import { corrupt, unsupported } from './model-file';
-import { checkConfig } from './model-source';
+import { checkConfig, MAX_LAYERS } from './model-source';
 import type { JsonObject, JsonValue } from './strict-json';
-
-const LLAMA_ONLY = 'This version runs Llama-family models (`LlamaForCausalLM`).';
 
 /** Settings that must be absent, null or the value that changes nothing. */
 const NEUTRAL: readonly [string, JsonValue][] = [
   ['attention_bias', false],
   ['mlp_bias', false],
   ['hidden_act', 'silu'],
-  ['sliding_window', null],
   ['use_sliding_window', false],
   ['partial_rotary_factor', 1],
   ['quantization_config', null],
@@ -63,37 +61,43 @@ export function readHuggingFaceConfig(
   config: JsonObject,
   generation: JsonObject | null,
 ): ModelConfig {
-  requireLlama(path, config);
+  const { family, head } = readArchitecture(path, config);
   for (const [key, neutral] of NEUTRAL) {
     const value = config[key] ?? null;
     if (value !== null && value !== neutral) {
       throw unsupported(
         path,
         `\`${key}\` is ${shown(value)}, which this version does not compute.`,
-        LLAMA_ONLY,
+        KNOWN_FAMILIES,
       );
     }
   }
+  requireFullAttention(path, config);
   const reader = new ConfigReader(path, config);
   const hiddenSize = reader.number('hidden_size');
   const numHeads = reader.number('num_attention_heads');
-  const { ropeTheta, ropeScaling } = readRope(reader);
+  const { defaults } = family;
+  const { ropeTheta, ropeScaling } = readRope(reader, defaults.ropeTheta);
+  const numLayers = reader.number('num_hidden_layers');
   const firstId = (key: string) =>
     (tokenIds(path, generation, key) ?? tokenIds(path, config, key) ?? [])[0] ?? null;
   return checkConfig(path, {
-    architecture: 'llama',
+    architecture: family.architecture,
     hiddenSize,
     intermediateSize: reader.number('intermediate_size'),
-    numLayers: reader.number('num_hidden_layers'),
+    numLayers,
     numHeads,
-    numKeyValueHeads: reader.number('num_key_value_heads', numHeads),
-    headSize: reader.number('head_dim', hiddenSize / numHeads),
+    numKeyValueHeads: reader.number('num_key_value_heads', defaults.numKeyValueHeads ?? numHeads),
+    headSize: reader.number('head_dim', defaults.headSize ?? hiddenSize / numHeads),
     vocabSize: reader.number('vocab_size'),
-    maxPositions: reader.number('max_position_embeddings', 2048),
+    maxPositions: reader.number('max_position_embeddings', defaults.maxPositions),
     rmsNormEps: reader.number('rms_norm_eps', 1e-6),
     ropeTheta,
     ...(ropeScaling && { ropeScaling }),
-    tiedEmbeddings: reader.boolean('tie_word_embeddings', false),
+    ...(family.noRopeInterval > 0 && { layersWithoutRope: layersWithoutRope(reader, family, numLayers) }),
+    ...(head === 'score'
+      ? { tiedEmbeddings: false, scoreLabels: countLabels(reader) }
+      : { tiedEmbeddings: reader.boolean('tie_word_embeddings', defaults.tiedEmbeddings) }),
     bosTokenId: firstId('bos_token_id'),
     eosTokenIds: tokenIds(path, generation, 'eos_token_id') ?? tokenIds(path, config, 'eos_token_id') ?? [],
     // Not generation_config.json's: this one is also the embedding's padding index, which training respects.
@@ -101,19 +105,75 @@ export function readHuggingFaceConfig(
   });
 }
 
-function requireLlama(path: string, config: JsonObject): void {
+/** Endings of class names in transformers, and the heads that they stand for. */
+const HEADS = [
+  ['ForCausalLM', 'language'],
+  ['ForSequenceClassification', 'score'],
+] as const;
+
+function readArchitecture(
+  path: string,
+  config: JsonObject,
+): { family: ModelFamily; head: (typeof HEADS)[number][1] } {
   const architectures = config['architectures'] ?? null;
   const type = config['model_type'] ?? null;
   if (architectures !== null && (!Array.isArray(architectures) || architectures.length === 0)) {
     throw corrupt(path, '`architectures` is not a list of names.');
   }
   const named = architectures?.[0] ?? null;
-  if (named !== null && named !== 'LlamaForCausalLM') {
-    throw unsupported(path, `its architecture is ${shown(named)}.`, LLAMA_ONLY);
+  if (named === null) {
+    const family = familyOf(type);
+    if (!family) throw unsupported(path, `its model type is ${shown(type)}.`, KNOWN_FAMILIES);
+    return { family, head: 'language' };
   }
-  if (type !== 'llama' && !(type === null && named !== null)) {
-    throw unsupported(path, `its model type is ${shown(type)}.`, LLAMA_ONLY);
+  for (const family of FAMILIES) {
+    for (const [ending, head] of HEADS) {
+      if (named !== family.className + ending) continue;
+      if (type === null || type === family.architecture) return { family, head };
+      throw unsupported(path, `its model type is ${shown(type)}.`, KNOWN_FAMILIES);
+    }
   }
+  throw unsupported(path, `its architecture is ${shown(named)}.`, KNOWN_FAMILIES);
+}
+
+const FULL_ATTENTION_ONLY = 'This version computes full attention.';
+
+function requireFullAttention(path: string, config: JsonObject): void {
+  // Qwen names a window in every configuration, and says beside it that it is not used.
+  const window = config['sliding_window'] ?? null;
+  if (window !== null && config['use_sliding_window'] !== false) {
+    throw unsupported(path, `\`sliding_window\` is ${shown(window)}.`, FULL_ATTENTION_ONLY);
+  }
+  const types = config['layer_types'] ?? null;
+  if (types === null) return;
+  if (!Array.isArray(types)) throw corrupt(path, '`layer_types` is not a list.');
+  const other = types.find((type) => type !== 'full_attention');
+  if (other === undefined) return;
+  throw unsupported(path, `it has layers of the type ${shown(other)}.`, FULL_ATTENTION_ONLY);
+}
+
+/** transformers' `no_rope_layers` has, against its name, 1 for a layer with RoPE and 0 for one without. */
+function layersWithoutRope({ path, values }: ConfigReader, family: ModelFamily, numLayers: number): number[] {
+  const turns = values['no_rope_layers'] ?? null;
+  if (turns === null) {
+    const interval = values['no_rope_layer_interval'] ?? family.noRopeInterval;
+    if (!(typeof interval === 'number' && Number.isSafeInteger(interval) && interval >= 1)) {
+      throw corrupt(path, '`no_rope_layer_interval` is not a positive integer.');
+    }
+    // A claimed number of layers is checked later: no list is made for an absurd one.
+    return numLayers <= MAX_LAYERS ? everyNthLayer(interval, numLayers) : [];
+  }
+  const known = Array.isArray(turns) && turns.every((turn) => turn === 0 || turn === 1);
+  if (!known || turns.length < numLayers) {
+    throw corrupt(path, '`no_rope_layers` is not a list of a 0 or 1 for each layer.');
+  }
+  return turns.flatMap((turn, layer) => (turn === 0 && layer < numLayers ? [layer] : []));
+}
+
+/** Outputs of a scoring head. transformers writes their names; without any it assumes two. */
+function countLabels(reader: ConfigReader): number {
+  const names = reader.values['id2label'] ?? null;
+  return isRecord(names) ? Object.keys(names).length : reader.number('num_labels', 2);
 }
 
 function shown(value: JsonValue): string {
@@ -133,17 +193,20 @@ function tokenIds(path: string, source: JsonObject | null, key: string): number[
   return [...new Set(numbers as number[])];
 }
 
-function readRope(reader: ConfigReader): Pick<NativeModelConfig, 'ropeTheta' | 'ropeScaling'> {
+function readRope(
+  reader: ConfigReader,
+  defaultTheta: number,
+): Pick<NativeModelConfig, 'ropeTheta' | 'ropeScaling'> {
   const { path, values } = reader;
   const key = (values['rope_parameters'] ?? null) !== null ? 'rope_parameters' : 'rope_scaling';
   const rope = values[key] ?? null;
-  const plainTheta = reader.number('rope_theta', 10000);
+  const plainTheta = reader.number('rope_theta', defaultTheta);
   if (rope === null) return { ropeTheta: plainTheta };
   if (!isRecord(rope)) throw corrupt(path, `\`${key}\` is not an object.`);
   const inner = new ConfigReader(path, rope);
   const ropeTheta = inner.number('rope_theta', plainTheta);
   if (inner.number('partial_rotary_factor', 1) !== 1) {
-    throw unsupported(path, `\`${key}.partial_rotary_factor\` is not 1.`, LLAMA_ONLY);
+    throw unsupported(path, `\`${key}.partial_rotary_factor\` is not 1.`, KNOWN_FAMILIES);
   }
   const type = rope['rope_type'] ?? rope['type'] ?? 'default';
   if (type === 'default') return { ropeTheta };

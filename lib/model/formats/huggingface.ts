@@ -6,6 +6,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import type { TensorLocation } from '../../native/addon';
 import { isRecord } from '../../options';
+import type { ModelConfig } from '../types';
 import { readHuggingFaceConfig } from './hf-config';
 import { huggingFaceTokenizer } from './hf-tokenizer';
 import { readJsonObject } from './json-file';
@@ -35,14 +36,14 @@ export function openHuggingFace(directory: string): ModelSource {
   const generation = existsSync(generationPath) ? readJsonObject(generationPath, MAX_CONFIG_BYTES) : null;
   const modelConfig = readHuggingFaceConfig(configPath, config, generation);
   const { files, tensors } = readWeights(directory);
-  const locations = locate(tensors, modelConfig.tiedEmbeddings);
+  const locations = locate(tensors, modelConfig);
   checkTensors(directory, modelConfig, locations);
   const tokenizer = huggingFaceTokenizer(directory, modelConfig.vocabSize);
   const types = [...new Set(locations.map((tensor) => tensor.type))].sort();
   return {
     format: 'huggingface',
     path: directory,
-    description: `Hugging Face directory, llama, ${types.join(' + ')}, ${files === 1 ? '1 file' : `${files} shards`}`,
+    description: `Hugging Face directory, ${modelConfig.architecture}, ${types.join(' + ')}, ${files === 1 ? '1 file' : `${files} shards`}`,
     config: modelConfig,
     tensors: locations,
     tokenizer,
@@ -101,11 +102,13 @@ function readIndex(path: string): Map<string, Set<string>> {
   return shards;
 }
 
-function locate(tensors: readonly LocatedTensor[], tiedEmbeddings: boolean): TensorLocation[] {
+function locate(tensors: readonly LocatedTensor[], config: ModelConfig): TensorLocation[] {
+  const withoutHead = config.tiedEmbeddings || config.scoreLabels !== undefined;
   const locations: TensorLocation[] = [];
   for (const { name, path, dtype, shape, offset, byteLength } of tensors) {
-    // Old files store the frequencies, which follow from the configuration; a tied head repeats the embedding.
-    if (name.endsWith('.rotary_emb.inv_freq') || (tiedEmbeddings && name === LM_HEAD)) continue;
+    // Old files store the frequencies, which follow from the configuration; a tied head repeats the embedding,
+    // and a scoring head takes the place of one.
+    if (name.endsWith('.rotary_emb.inv_freq') || (withoutHead && name === LM_HEAD)) continue;
     const type = SAFETENSORS_TYPES.get(dtype);
     if (!type) {
       throw unsupported(

@@ -3,8 +3,10 @@
  * tokenizer and chat template. Built without reading any weights.
  */
 import type { NativeModelConfig, TensorLocation } from '../../native/addon';
+import { describe } from '../../options';
 import type { ModelConfig } from '../types';
-import { corrupt } from './model-file';
+import { familyOf, KNOWN_FAMILIES } from './families';
+import { corrupt, unsupported } from './model-file';
 import { countParameters, expectedParameters, layerParameters, type ParameterGeometry } from './parameters';
 
 export interface SpecialToken {
@@ -41,13 +43,16 @@ export interface ModelSource {
   tokenizer: TokenizerSource;
 }
 
-type SizeName = Exclude<keyof ParameterGeometry, 'tiedEmbeddings'> | 'maxPositions';
+type SizeName =
+  Exclude<keyof ParameterGeometry, 'tiedEmbeddings' | 'qkvBias' | 'qkNorm' | 'scoreLabels'> | 'maxPositions';
+
+export const MAX_LAYERS = 1024;
 
 /** Bounds that keep every later product exact and catch nonsense early; real models lie far inside. The engine has the same. */
 const LIMITS: readonly [SizeName, number, number][] = [
   ['hiddenSize', 1, 2 ** 16],
   ['intermediateSize', 1, 2 ** 20],
-  ['numLayers', 1, 1024],
+  ['numLayers', 1, MAX_LAYERS],
   ['numHeads', 1, 1024],
   ['numKeyValueHeads', 1, 1024],
   ['headSize', 2, 1024],
@@ -55,10 +60,17 @@ const LIMITS: readonly [SizeName, number, number][] = [
   ['maxPositions', 1, 2 ** 24],
 ];
 
-/** Checks a configuration before anything is computed from it; `path` is the file to blame. */
-export function checkConfig(path: string, config: Omit<ModelConfig, 'parameterCount'>): ModelConfig {
+/**
+ * Checks a configuration before anything is computed from it, and completes it with what follows from its family;
+ * `path` is the file to blame.
+ */
+export function checkConfig(path: string, given: Omit<ModelConfig, 'parameterCount'>): ModelConfig {
   const fail = (what: string) =>
     corrupt(path, what, 'Its configuration is damaged: download or convert it again.');
+  const family = familyOf(given.architecture);
+  if (!family)
+    throw unsupported(path, `its architecture is ${describe(given.architecture)}.`, KNOWN_FAMILIES);
+  const config = { ...given, ...family.traits };
   for (const [name, min, max] of LIMITS) {
     const value = config[name];
     if (!Number.isSafeInteger(value) || value < min || value > max) {
@@ -73,6 +85,13 @@ export function checkConfig(path: string, config: Omit<ModelConfig, 'parameterCo
   if (!(rmsNormEps >= 0 && rmsNormEps < 1)) throw fail(`the RMSNorm epsilon ${rmsNormEps} is not in [0, 1).`);
   if (!(ropeTheta >= 1 && ropeTheta < 1e15)) throw fail(`the RoPE base ${ropeTheta} is not in [1, 10^15).`);
   if (ropeScaling) checkRopeScaling(fail, ropeScaling);
+  for (const layer of config.layersWithoutRope ?? []) {
+    if (!(Number.isSafeInteger(layer) && layer >= 0 && layer < config.numLayers)) {
+      throw fail(
+        `layer ${String(layer)}, said to be without RoPE, is none of its ${config.numLayers} layers.`,
+      );
+    }
+  }
   for (const id of [config.bosTokenId, config.padTokenId, ...config.eosTokenIds]) {
     if (id !== null && !(Number.isSafeInteger(id) && id >= 0 && id < config.vocabSize)) {
       throw fail(`the special token id ${String(id)} is not in the vocabulary of ${config.vocabSize}.`);
@@ -131,6 +150,14 @@ export function checkTensors(
     found.delete(name);
   }
   const [extra] = found.keys();
-  if (extra !== undefined)
-    throw corrupt(path, `tensor \`${label(extra)}\` belongs to no part of this model.`);
+  if (extra === undefined) return;
+  const layer = /^model\.layers\.(\d+)\./.exec(extra)?.[1];
+  if (layer !== undefined && Number(layer) < geometry.numLayers) {
+    throw unsupported(
+      path,
+      `tensor \`${label(extra)}\` is one that its family does not have.`,
+      KNOWN_FAMILIES,
+    );
+  }
+  throw corrupt(path, `tensor \`${label(extra)}\` belongs to no part of this model.`);
 }

@@ -21,15 +21,19 @@ export type ParameterGeometry = Pick<
   | 'headSize'
   | 'vocabSize'
   | 'tiedEmbeddings'
+  | 'qkvBias'
+  | 'qkNorm'
+  | 'scoreLabels'
 >;
 
 export const EMBEDDING = 'model.embed_tokens.weight';
 export const FINAL_NORM = 'model.norm.weight';
 export const LM_HEAD = 'lm_head.weight';
+export const SCORE_HEAD = 'score.weight';
 
 /** Parameters of one layer, without the `model.layers.N.` prefix. */
 export function layerParameters(geometry: ParameterGeometry): ParameterShape[] {
-  const { hiddenSize, intermediateSize, numHeads, numKeyValueHeads, headSize } = geometry;
+  const { hiddenSize, intermediateSize, numHeads, numKeyValueHeads, headSize, qkvBias, qkNorm } = geometry;
   const queries = numHeads * headSize;
   const keys = numKeyValueHeads * headSize;
   return [
@@ -37,6 +41,19 @@ export function layerParameters(geometry: ParameterGeometry): ParameterShape[] {
     { name: 'self_attn.q_proj.weight', shape: [queries, hiddenSize] },
     { name: 'self_attn.k_proj.weight', shape: [keys, hiddenSize] },
     { name: 'self_attn.v_proj.weight', shape: [keys, hiddenSize] },
+    ...(qkvBias
+      ? [
+          { name: 'self_attn.q_proj.bias', shape: [queries] },
+          { name: 'self_attn.k_proj.bias', shape: [keys] },
+          { name: 'self_attn.v_proj.bias', shape: [keys] },
+        ]
+      : []),
+    ...(qkNorm
+      ? [
+          { name: 'self_attn.q_norm.weight', shape: [headSize] },
+          { name: 'self_attn.k_norm.weight', shape: [headSize] },
+        ]
+      : []),
     { name: 'self_attn.o_proj.weight', shape: [hiddenSize, queries] },
     { name: 'post_attention_layernorm.weight', shape: [hiddenSize] },
     { name: 'mlp.gate_proj.weight', shape: [intermediateSize, hiddenSize] },
@@ -45,9 +62,16 @@ export function layerParameters(geometry: ParameterGeometry): ParameterShape[] {
   ];
 }
 
-/** All parameters in the order of a forward pass. The head is listed only when it is not tied. */
+/** The head's own parameter: none when it is tied to the embedding. */
+export function headParameters(geometry: ParameterGeometry): ParameterShape[] {
+  const { hiddenSize, vocabSize, tiedEmbeddings, scoreLabels } = geometry;
+  if (scoreLabels !== undefined) return [{ name: SCORE_HEAD, shape: [scoreLabels, hiddenSize] }];
+  return tiedEmbeddings ? [] : [{ name: LM_HEAD, shape: [vocabSize, hiddenSize] }];
+}
+
+/** All parameters in the order of a forward pass. */
 export function expectedParameters(geometry: ParameterGeometry): ParameterShape[] {
-  const { hiddenSize, vocabSize, numLayers, tiedEmbeddings } = geometry;
+  const { hiddenSize, vocabSize, numLayers } = geometry;
   const parameters: ParameterShape[] = [{ name: EMBEDDING, shape: [vocabSize, hiddenSize] }];
   const layer = layerParameters(geometry);
   for (let index = 0; index < numLayers; index += 1) {
@@ -55,16 +79,17 @@ export function expectedParameters(geometry: ParameterGeometry): ParameterShape[
       parameters.push({ name: `model.layers.${index}.${name}`, shape: [...shape] });
     }
   }
-  parameters.push({ name: FINAL_NORM, shape: [hiddenSize] });
-  if (!tiedEmbeddings) parameters.push({ name: LM_HEAD, shape: [vocabSize, hiddenSize] });
+  parameters.push({ name: FINAL_NORM, shape: [hiddenSize] }, ...headParameters(geometry));
   return parameters;
 }
 
 /** Number of trainable values; computed without listing the layers, so absurd layer counts are harmless. */
 export function countParameters(geometry: ParameterGeometry): number {
-  const size = ({ shape }: ParameterShape) => shape.reduce((product, length) => product * length, 1);
-  const perLayer = layerParameters(geometry).reduce((sum, parameter) => sum + size(parameter), 0);
-  const embedding = geometry.vocabSize * geometry.hiddenSize;
-  const heads = geometry.tiedEmbeddings ? 1 : 2;
-  return embedding * heads + perLayer * geometry.numLayers + geometry.hiddenSize;
+  const size = (parameters: readonly ParameterShape[]) =>
+    parameters.reduce((sum, { shape }) => sum + shape.reduce((product, length) => product * length, 1), 0);
+  const { vocabSize, hiddenSize, numLayers } = geometry;
+  const embedding = vocabSize * hiddenSize;
+  return (
+    embedding + size(layerParameters(geometry)) * numLayers + hiddenSize + size(headParameters(geometry))
+  );
 }

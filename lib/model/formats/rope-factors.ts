@@ -4,7 +4,6 @@
  * the original contexts that models use, and accepted only if they give back every factor.
  */
 import type { NativeModelConfig } from '../../native/addon';
-import type { Metadata } from './gguf-model';
 import { corrupt, unsupported } from './model-file';
 
 type RopeScaling = NonNullable<NativeModelConfig['ropeScaling']>;
@@ -33,19 +32,21 @@ export function ropeFactors(headSize: number, ropeTheta: number, scaling: RopeSc
   });
 }
 
-/** The scaling behind the factors, or undefined when all are 1 (no scaling). */
+/**
+ * The scaling behind the factors, or undefined when all are 1 (no scaling).
+ * @param namedContext the original context, if the file names it
+ */
 export function recoverRopeScaling(
   path: string,
   factors: Float32Array,
   ropeTheta: number,
-  metadata: Metadata,
+  namedContext: number | undefined,
 ): RopeScaling | undefined {
   if (!factors.every((factor) => Number.isFinite(factor) && factor > 0)) {
     throw corrupt(path, 'tensor `rope_freqs.weight` holds values that are not positive numbers.');
   }
   if (factors.every((factor) => factor === 1)) return undefined;
-  const named = metadata.number('llama.rope.scaling.original_context_length');
-  const contexts = named === undefined ? [LLAMA3_CONTEXT] : [named, LLAMA3_CONTEXT];
+  const contexts = namedContext === undefined ? [LLAMA3_CONTEXT] : [namedContext, LLAMA3_CONTEXT];
   for (const originalMaxPositions of contexts) {
     const scaling: RopeScaling = {
       factor: roundedFactor(factors[factors.length - 1]!),

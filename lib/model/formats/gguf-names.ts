@@ -1,10 +1,15 @@
-/** Names of Llama tensors in GGUF files → Hugging Face's. */
+/** Names of tensors in GGUF files → Hugging Face's: those of Llama, and of its relatives' biases and head norms. */
 
 const LAYER_NAMES: ReadonlyMap<string, string> = new Map([
   ['attn_norm.weight', 'input_layernorm.weight'],
   ['attn_q.weight', 'self_attn.q_proj.weight'],
   ['attn_k.weight', 'self_attn.k_proj.weight'],
   ['attn_v.weight', 'self_attn.v_proj.weight'],
+  ['attn_q.bias', 'self_attn.q_proj.bias'],
+  ['attn_k.bias', 'self_attn.k_proj.bias'],
+  ['attn_v.bias', 'self_attn.v_proj.bias'],
+  ['attn_q_norm.weight', 'self_attn.q_norm.weight'],
+  ['attn_k_norm.weight', 'self_attn.k_norm.weight'],
   ['attn_output.weight', 'self_attn.o_proj.weight'],
   ['ffn_norm.weight', 'post_attention_layernorm.weight'],
   ['ffn_gate.weight', 'mlp.gate_proj.weight'],
@@ -18,7 +23,7 @@ const TOP_NAMES: ReadonlyMap<string, string> = new Map([
   ['output.weight', 'lm_head.weight'],
 ]);
 
-/** The Hugging Face name, or undefined for a tensor that no Llama model has. */
+/** The Hugging Face name, or undefined for a tensor that no model of a known family has. */
 export function huggingFaceName(ggufName: string): string | undefined {
   const layer = /^blk\.(0|[1-9][0-9]{0,5})\.(.+)$/.exec(ggufName);
   if (!layer) return TOP_NAMES.get(ggufName);
@@ -35,8 +40,8 @@ export function ggufName(huggingFace: string): string {
 }
 
 /**
- * GGUF's `llama` architecture interleaves the two halves of each head's q and k rows, so that its RoPE can rotate
- * neighbours; Hugging Face rotates halves. True for the tensors whose rows must be put back in order.
+ * Some architectures of GGUF interleave the two halves of each head's q and k rows, so that their RoPE can rotate
+ * neighbours; Hugging Face rotates halves. True for the tensors whose rows must then be put back in order.
  */
 export function isRopePermuted(huggingFace: string): boolean {
   return huggingFace.endsWith('.q_proj.weight') || huggingFace.endsWith('.k_proj.weight');

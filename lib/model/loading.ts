@@ -1,0 +1,175 @@
+/**
+ * From a source to weights in memory: the way of everything that computes, whatever its head. Options are checked and
+ * files are looked through before any weight is read.
+ */
+import { existsSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
+import { LspError } from '../errors';
+import type { NativeModel, NativeModelConfig } from '../native/addon';
+import { fromNativeError, nativeSync, withSignal } from '../native/call';
+import { loadAddon } from '../native/load';
+import {
+  checkOptions,
+  describe,
+  expectFunction,
+  expectInteger,
+  expectOneOf,
+  expectSignal,
+  expectString,
+} from '../options';
+import { type ModelSource, openModelSource } from './formats';
+import { defaultMemoryBudget, requireWeightsFit } from './memory';
+import { Tokenizer } from './tokenizer';
+import type { ModelConfig } from './types';
+
+export interface LoadProgress {
+  /** Bytes of tensors read so far, and in all, as stored in the file. */
+  loadedBytes: number;
+  totalBytes: number;
+}
+
+export interface LoadOptions {
+  /** Where to compute; `auto` (default) takes the best device that this build has. */
+  device?: 'auto' | 'cpu';
+  /** Precision of weights and arithmetic: f32. */
+  dtype?: 'f32';
+  /** Compute threads, 1..256 (default: the processors of this machine). */
+  threads?: number;
+  /**
+   * Bytes that a training micro-batch's activations, or the keys and values of the sequences being sampled, may
+   * take (default: 1 GiB, or a quarter of the free memory if that is less). Results do not depend on it.
+   */
+  memoryBudget?: number;
+  signal?: AbortSignal;
+  onProgress?: (progress: LoadProgress) => void;
+}
+
+export const LOAD_OPTION_NAMES = ['device', 'dtype', 'threads', 'memoryBudget', 'signal', 'onProgress'];
+
+/** What stands on top of the layers: a prediction of tokens, or scores of whole sequences. */
+export type Head = 'language' | 'score';
+
+export interface LoadedModel {
+  native: NativeModel;
+  config: ModelConfig;
+  tokenizer: Tokenizer;
+  memoryBudget: number;
+}
+
+/**
+ * @param head what the caller computes with; a model with the other one is refused
+ * @throws LspError as `LanguageModel.load`
+ */
+export async function loadModel(
+  source: string,
+  options: LoadOptions | undefined,
+  head: Head,
+): Promise<LoadedModel> {
+  const given = checkOptions(options, LOAD_OPTION_NAMES, 'load');
+  requireCpu(given);
+  const threads = expectInteger('threads', given.threads ?? defaultThreads(), { min: 1, max: 256 });
+  const memoryBudget = expectInteger('memoryBudget', given.memoryBudget ?? defaultMemoryBudget(), { min: 1 });
+  const signal = expectSignal('signal', given.signal);
+  const onProgress = given.onProgress && expectFunction('onProgress', given.onProgress);
+  signal?.throwIfAborted();
+  const opened = openModelSource(localPath(expectString('source', source, { allowEmpty: false })));
+  const { config, path } = opened;
+  requireHead(head, opened);
+  requireWeightsFit(config);
+  const { vocabSize } = config;
+  const eosTokenIds = endOfSequenceIds(opened);
+  const tokenizer = new Tokenizer(opened.tokenizer, { vocabSize, eosTokenIds, path });
+  tokenizer.verify();
+  const native = nativeSync(() => new (loadAddon().Model)(nativeConfig(config), { threads }));
+  try {
+    await loadTensors(native, opened, signal, onProgress);
+  } catch (error) {
+    await native.dispose();
+    throw error;
+  }
+  return { native, config, tokenizer, memoryBudget };
+}
+
+function requireHead(head: Head, { config, path }: ModelSource): void {
+  const actual: Head = config.scoreLabels === undefined ? 'language' : 'score';
+  if (actual === head) return;
+  throw new LspError(
+    'UNSUPPORTED_MODEL',
+    head === 'language'
+      ? `Expected a language model at ${path} but received one that scores sequences.`
+      : `Expected a model that scores sequences at ${path} but received a language model.`,
+    {
+      remedy:
+        head === 'language'
+          ? 'Load it with `RewardModel.load`.'
+          : 'Load it with `LanguageModel.load`, or give a model for sequence classification.',
+    },
+  );
+}
+
+function nativeConfig(config: ModelConfig): NativeModelConfig {
+  return { ...config, ...(config.padTokenId !== null && { paddingTokenId: config.padTokenId }) };
+}
+
+function requireCpu({ device = 'auto', dtype = 'f32' }: LoadOptions): void {
+  if ((device as string) === 'cuda') {
+    throw new LspError('INVALID_ARGUMENT', "Expected 'auto' or 'cpu' for `device` but received 'cuda'.", {
+      remedy: 'This version computes on the processor only.',
+    });
+  }
+  expectOneOf('device', device, ['auto', 'cpu']);
+  expectOneOf('dtype', dtype, ['f32']);
+}
+
+/** Names that could mean something other than a path are refused as such, unless a path of that name exists. */
+function localPath(source: string): string {
+  const isHubId =
+    /^[A-Za-z0-9][\w.-]*\/[A-Za-z0-9][\w.-]*$/.test(source) && !/\.(gguf|safetensors)$/i.test(source);
+  if (isHubId && !existsSync(source)) {
+    throw new LspError(
+      'UNSUPPORTED_MODEL',
+      `Expected a path for \`source\` but nothing lies at ${describe(source)}.`,
+      {
+        remedy: "This version downloads no models: give a .gguf file, a Hugging Face directory, or 'tiny'.",
+      },
+    );
+  }
+  return source;
+}
+
+function defaultThreads(): number {
+  return Math.max(1, Math.min(256, availableParallelism()));
+}
+
+/** Everything that ends a completion: what the configuration names and the tokenizer's own end of sequence. */
+function endOfSequenceIds({ config, tokenizer }: ModelSource): number[] {
+  const { eos } = tokenizer.specialTokens;
+  return [...new Set([...config.eosTokenIds, ...(eos ? [eos.id] : [])])];
+}
+
+/** Progress is reported after each portion of about this many bytes. */
+const LOAD_PORTION_BYTES = 32 * 2 ** 20;
+
+async function loadTensors(
+  native: NativeModel,
+  { tensors, path }: ModelSource,
+  signal: AbortSignal | undefined,
+  onProgress: LoadOptions['onProgress'],
+): Promise<void> {
+  const totalBytes = tensors.reduce((sum, { byteLength }) => sum + byteLength, 0);
+  let loadedBytes = 0;
+  for (let start = 0; start < tensors.length;) {
+    let end = start;
+    let bytes = 0;
+    while (end < tensors.length && bytes < LOAD_PORTION_BYTES) bytes += tensors[end++]!.byteLength;
+    const portion = tensors.slice(start, end);
+    await withSignal(signal, (handle) => native.loadTensors(portion, handle));
+    start = end;
+    loadedBytes += bytes;
+    onProgress?.({ loadedBytes, totalBytes });
+  }
+  const [missing] = native.missingTensors();
+  if (missing !== undefined) {
+    throw fromNativeError(new LspError('INVALID_MODEL_FILE', `${path}: tensor \`${missing}\` is missing.`));
+  }
+}
