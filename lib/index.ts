@@ -31,7 +31,7 @@ export * from './grpo';
 export * as world from './world';
 
 // Runs on the disk
-export { fingerprintModel, type FileFingerprint, type StartingModel } from './run/fingerprint';
+export { fingerprintModel, type FileFingerprint, type StartingModel } from './model/fingerprint';
 export type { Checkpoint } from './run/checkpoints';
 export {
   RunDirectory,

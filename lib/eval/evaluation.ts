@@ -57,8 +57,10 @@ export interface Metric<Verdict> {
   readonly name: string;
   /** For people: `prompt-level, strict`. */
   readonly label: string;
-  /** The share over some verdicts, or null where they do not tell (none of them is of this subset). */
+  /** The share over some verdicts, or null where they do not tell (none of them is of this subset). Pure, and fast. */
   value(verdicts: readonly Verdict[]): number | null;
+  /** How many of the verdicts it is about; all of them where this is missing. */
+  count?(verdicts: readonly Verdict[]): number;
 }
 
 export interface Evaluation<Item extends EvaluationItem = EvaluationItem, Verdict extends Json = Json> {

@@ -5,7 +5,7 @@
 import { readFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { LspError } from '../errors';
-import { withIoErrors } from '../run/files';
+import { withIoErrors } from '../disk/files';
 
 /** The folder lies two above both lib/report and dist/report. */
 const FOLDER = join(__dirname, '..', '..', 'assets', 'report');

@@ -1,7 +1,7 @@
 /** Writes the report of a run. */
 import { join, resolve } from 'node:path';
 import { checkOptions, expectString } from '../options';
-import { writeFileDurably } from '../run/files';
+import { writeFileDurably } from '../disk/files';
 import { renderPage } from './page';
 import { readRun } from './run/run-data';
 import { runReport } from './run/run-report';

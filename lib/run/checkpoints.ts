@@ -13,7 +13,7 @@ import { join } from 'node:path';
 import { LspError } from '../errors';
 import { isRecord } from '../options';
 import type { TrainerState } from '../lsp/types';
-import { fsyncPath, fsyncTree, namesIn, prettyJson, statusOf, toIoError, withIoErrors } from './files';
+import { fsyncPath, fsyncTree, namesIn, prettyJson, statusOf, toIoError, withIoErrors } from '../disk/files';
 
 /** What a checkpoint needs of a model: a Hugging Face directory of it. */
 export interface SavableModel {

@@ -9,7 +9,7 @@ import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
 import { isAlias, isMap, isScalar, LineCounter, parseDocument, type Document, type Pair } from 'yaml';
 import { LspError } from '../errors';
 import { describe, expectString, invalid, unknownOption } from '../options';
-import { toIoError } from './files';
+import { toIoError } from '../disk/files';
 import { parseBytes } from './memory-estimate';
 import { checkTrainOption, metaOf, TRAIN_OPTION_NAMES, type TrainOptionName } from './train-options';
 

@@ -24,10 +24,10 @@ import {
   statusOf,
   withIoErrors,
   writeFileDurably,
-} from './files';
-import type { StartingModel } from './fingerprint';
-import { JsonLines } from './json-lines';
-import { acquireLock, LOCK_FILE, type Lock } from './lock';
+} from '../disk/files';
+import type { StartingModel } from '../model/fingerprint';
+import { JsonLines } from '../disk/json-lines';
+import { acquireLock, LOCK_FILE, type Lock } from '../disk/lock';
 
 const CONFIG = 'config.json';
 
@@ -169,7 +169,7 @@ export class RunDirectory {
       const checkpoint = (await run.checkpoints.list()).at(-1) ?? null;
       const state = checkpoint && (await run.checkpoints.readState(checkpoint));
       if (state && state.kind !== config.kind) throw notARun(path, `a checkpoint of kind ${state.kind}`);
-      for (const log of run.#logs()) await log.cutAfter(checkpoint?.step ?? 0);
+      for (const log of run.#logs()) await log.cut(({ step }) => step <= (checkpoint?.step ?? 0));
       return { run, checkpoint, state };
     } catch (error) {
       await lock.release();

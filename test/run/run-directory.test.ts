@@ -3,7 +3,7 @@ import { mkdir, readdir, readFile, symlink, writeFile, appendFile } from 'node:f
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { LspError } from '../../lib/errors';
-import { fingerprintModel, verifyStartingModel } from '../../lib/run/fingerprint';
+import { fingerprintModel, verifyStartingModel } from '../../lib/model/fingerprint';
 import { RunDirectory } from '../../lib/run/run-directory';
 import {
   CONFIG,

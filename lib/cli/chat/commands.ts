@@ -2,7 +2,7 @@
 import { writeFile } from 'node:fs/promises';
 import { LspError } from '../../errors';
 import { nearestName } from '../../options';
-import { prettyJson, withIoErrors } from '../../run/files';
+import { prettyJson, withIoErrors } from '../../disk/files';
 import type { Output } from '../output';
 import type { Conversation } from './conversation';
 

@@ -3,7 +3,7 @@ import { statfs } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import { LspError } from '../../errors';
 import type { ModelConfig } from '../../model/types';
-import { statusOf, withIoErrors } from '../../run/files';
+import { statusOf, withIoErrors } from '../../disk/files';
 import {
   checkMemory,
   checkpointBytes,

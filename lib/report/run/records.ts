@@ -6,7 +6,7 @@
  */
 import { createReadStream } from 'node:fs';
 import { isRecord } from '../../options';
-import { systemCode, withIoErrors } from '../../run/files';
+import { systemCode, withIoErrors } from '../../disk/files';
 
 export type JsonRecord = Readonly<Record<string, unknown>> & { readonly step: number };
 

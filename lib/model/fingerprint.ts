@@ -9,7 +9,7 @@ import { createReadStream } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { basename, join, resolve } from 'node:path';
 import { LspError } from '../errors';
-import { namesIn, withIoErrors } from './files';
+import { namesIn, withIoErrors } from '../disk/files';
 
 export interface FileFingerprint {
   /** Name within the model's directory. */

@@ -1,18 +1,14 @@
 /**
- * An append-only file of JSON records, one a line, each with the `step` it belongs to, in order of steps.
+ * An append-only file of JSON records, one a line.
  *
- * A crash may leave a torn last line, and lines of steps after the last checkpoint, which a resumed run makes again.
- * `cutAfter` removes both, so that an interrupted and resumed run leaves the same file as an uninterrupted one.
+ * A crash may leave a torn last line, and lines that a resumed run makes again. `cut` removes both, so that an
+ * interrupted and resumed run leaves the same file as an uninterrupted one.
  */
 import { open, readFile, type FileHandle } from 'node:fs/promises';
 import { isRecord } from '../options';
 import { systemCode, withIoErrors } from './files';
 
-export interface StepRecord {
-  step: number;
-}
-
-export class JsonLines<T extends StepRecord> {
+export class JsonLines<T extends object> {
   readonly path: string;
   #handle: FileHandle | undefined;
 
@@ -40,12 +36,12 @@ export class JsonLines<T extends StepRecord> {
 
   /** All whole records; a torn line ends the reading. */
   async read(): Promise<T[]> {
-    return (await this.#scan(Infinity)).records;
+    return (await this.#scan(() => true)).records;
   }
 
-  /** Removes the records of steps after `step`, and a torn last line. */
-  async cutAfter(step: number): Promise<void> {
-    const { byteLength, present } = await this.#scan(step);
+  /** Removes the first record that is not to be kept and all after it, and a torn last line. */
+  async cut(keep: (record: T) => boolean): Promise<void> {
+    const { byteLength, present } = await this.#scan(keep);
     if (!present) return;
     await withIoErrors('cut', this.path, async () => {
       const handle = await open(this.path, 'r+');
@@ -64,8 +60,8 @@ export class JsonLines<T extends StepRecord> {
     await handle?.close();
   }
 
-  /** The whole records up to `lastStep` and the bytes that they take from the start of the file. */
-  async #scan(lastStep: number): Promise<{ records: T[]; byteLength: number; present: boolean }> {
+  /** The whole records up to the first that is not to be kept, and the bytes that they take from the start. */
+  async #scan(keep: (record: T) => boolean): Promise<{ records: T[]; byteLength: number; present: boolean }> {
     const content = await withIoErrors('read', this.path, async () => {
       try {
         return await readFile(this.path);
@@ -79,7 +75,7 @@ export class JsonLines<T extends StepRecord> {
     for (let start = 0; content !== null;) {
       const end = content.indexOf(0x0a, start);
       const record = end < 0 ? null : (parseRecord(content.toString('utf8', start, end)) as T | null);
-      if (record === null || record.step > lastStep) break;
+      if (record === null || !keep(record)) break;
       records.push(record);
       start = byteLength = end + 1;
     }
@@ -87,10 +83,10 @@ export class JsonLines<T extends StepRecord> {
   }
 }
 
-function parseRecord(line: string): StepRecord | null {
+function parseRecord(line: string): object | null {
   try {
     const value: unknown = JSON.parse(line);
-    return isRecord(value) && typeof value.step === 'number' ? (value as unknown as StepRecord) : null;
+    return isRecord(value) ? value : null;
   } catch {
     return null;
   }
