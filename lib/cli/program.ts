@@ -3,6 +3,7 @@ import { Command, CommanderError } from 'commander';
 import { LspError } from '../errors';
 import { chatCommand } from './chat';
 import { doctorCommand } from './doctor';
+import { evalCommand } from './eval';
 import { generateCommand } from './generate';
 import { infoCommand } from './info';
 import { Output, type Streams } from './output';
@@ -27,13 +28,16 @@ export async function runProgram(argv: readonly string[], streams: Streams = pro
     trainCommand(streams),
     chatCommand(streams),
     generateCommand(streams),
+    evalCommand(streams),
     infoCommand(streams),
     doctorCommand(streams),
     reportCommand(streams),
   ]) {
-    program.addCommand(command.helpOption('--help', 'print this help'));
+    for (const one of withSubcommands(command))
+      one.helpOption('--help', 'print this help').helpCommand(false);
+    program.addCommand(command);
   }
-  for (const command of [program, ...program.commands]) {
+  for (const command of withSubcommands(program)) {
     command.exitOverride().configureOutput({
       writeOut: (text) => streams.stdout.write(text),
       writeErr: () => undefined, // errors are printed below, in one form
@@ -58,8 +62,7 @@ function report(error: unknown, output: Output, program: Command, argv: readonly
   if (error instanceof Exit) return error.exitCode;
   if (error instanceof CommanderError) {
     if (error.exitCode === 0) return 0;
-    const command = program.commands.find((one) => one.name() === argv[0]) ?? program;
-    return print(fromCommander(error, command), output, 2);
+    return print(fromCommander(error, commandOf(program, argv)), output, 2);
   }
   if (error instanceof UsageError) return print(error.error, output, 2);
   if (error instanceof LspError) return print(error, output, 1);
@@ -68,6 +71,17 @@ function report(error: unknown, output: Output, program: Command, argv: readonly
     remedy: 'This is a bug in lsp. Set LSP_DEBUG=1 to see where it comes from.',
   });
   return print(unforeseen, output, 1);
+}
+
+/** A command and all below it. */
+function withSubcommands(command: Command): Command[] {
+  return [command, ...command.commands.flatMap(withSubcommands)];
+}
+
+/** The command that the arguments begin with: `lsp eval ifeval`. */
+function commandOf(command: Command, [name, ...rest]: readonly string[]): Command {
+  const inner = command.commands.find((one) => one.name() === name);
+  return inner ? commandOf(inner, rest) : command;
 }
 
 function print(error: LspError, output: Output, exitCode: number): number {

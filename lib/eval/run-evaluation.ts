@@ -90,6 +90,17 @@ export async function runEvaluation<Item extends EvaluationItem, Verdict extends
   }
 }
 
+/**
+ * What decides the results of an evaluation with these options, as it would stand in its folder.
+ * @throws LspError INVALID_ARGUMENT, UNKNOWN_OPTION
+ */
+export function evaluationConfig<Item extends EvaluationItem, Verdict extends Json>(
+  evaluation: Evaluation<Item, Verdict>,
+  options: RunEvaluationOptions = {},
+): EvaluationConfig {
+  return settle(evaluation, options).config;
+}
+
 /** The part of a result that is for the record. */
 export function summaryOf({ config, metrics, failed, verdicts }: EvaluationResult): object {
   return { ...config, judged: verdicts.size, metrics, failed };

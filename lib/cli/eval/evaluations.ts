@@ -1,0 +1,4 @@
+/** The evaluations of `lsp eval`. */
+import type { EvaluationCommand } from './spec';
+
+export const EVALUATIONS: readonly EvaluationCommand[] = [];

@@ -1,0 +1,33 @@
+/** Metrics as people read them. */
+import type { Difference, Estimate } from '../../eval';
+import { percent } from '../output';
+
+/** `prompt-level, strict    19.6 %   [16.4, 23.2]   541`. */
+export function metricTable(metrics: readonly Estimate[]): string[] {
+  const width = Math.max(...metrics.map(({ label }) => label.length));
+  return metrics.map(({ label, value, low, high, count }) => {
+    const share = (value === null ? '–' : percent(value)).padStart(8);
+    const interval = low === null || high === null ? '' : bounds(low, high);
+    return `${label.padEnd(width)}${share}   ${interval.padEnd(16)}${String(count).padStart(6)}`;
+  });
+}
+
+/** The difference in points, with its interval, and whether it is more than chance. */
+export function comparisonTable(differences: readonly Difference[]): string[] {
+  const width = Math.max(...differences.map(({ label }) => label.length));
+  return differences.map(({ label, before, after, difference, low, high }) => {
+    const side = (share: number | null) => (share === null ? '–' : percent(share)).padStart(8);
+    const sides = `${label.padEnd(width)}${side(before)} →${side(after)}`;
+    if (difference === null || low === null || high === null) return sides;
+    const sure = low > 0 ? 'better' : high < 0 ? 'worse' : 'can be chance';
+    return `${sides}   ${points(difference)} points [${points(low)}, ${points(high)}]   ${sure}`;
+  });
+}
+
+function bounds(low: number, high: number): string {
+  return `[${(100 * low).toFixed(1)}, ${(100 * high).toFixed(1)}]`;
+}
+
+function points(share: number): string {
+  return `${share < 0 ? '−' : '+'}${Math.abs(100 * share).toFixed(1)}`;
+}
