@@ -1,6 +1,6 @@
 /** What a subcommand of `lsp eval` is: its own options, and how they become an evaluation. */
 import type { Command } from 'commander';
-import type { Evaluation, EvaluationItem, Json } from '../../eval/evaluation';
+import type { Evaluation } from '../../eval/evaluation';
 import type { Output } from '../output';
 
 /** Any evaluation: the runner and the printer need not know what its items and verdicts are. */
