@@ -80,6 +80,28 @@ describe('instructionFollowing, constraints drawn', () => {
   });
 });
 
+describe('instructionFollowing without constraints', () => {
+  const task = instructionFollowing({ constraints: 'none' });
+
+  it('asks all queries alike, and compares them with each other', () => {
+    const asked = prompts(task, 4);
+    asked.forEach((prompt) => expect(prompt).toEqual(asked[0]));
+    expect(asked[0]!.draw).toBeNull();
+    expect(JSON.stringify(asked[0]!.messages)).not.toContain('Rule');
+  });
+
+  it('takes one line for the query', () => {
+    const [prompt] = prompts(task, 1);
+    expect(task.stop).toEqual(['\n']);
+    expect(task.parse('Task: Describe a lighthouse', prompt!)).toEqual({
+      text: 'Describe a lighthouse.',
+      core: 'Describe a lighthouse',
+      info: { constraints: [] },
+    });
+    expect(task.parse('  ', prompt!)).toEqual({ rejected: 'no-task' });
+  });
+});
+
 describe('instructionFollowing, constraints chosen', () => {
   const task = instructionFollowing({ constraints: 'chosen', maxConstraints: 2 });
   const [prompt] = prompts(task, 2) as [ChallengerPrompt];

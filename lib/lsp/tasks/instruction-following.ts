@@ -2,13 +2,14 @@
  * The default task: following instructions that a program can verify.
  *
  * The Challenger writes what the answer is about; constraints such as "at most 40 words" make it checkable. There are
- * two ways to get them:
+ * three ways to get them:
  *
  * - 'drawn' (default): the harness draws the constraints, the Challenger writes one line, the task. Nothing can be
  *   malformed but that line, so nearly every query of a small model is usable. Queries of one draw are compared with
  *   each other (`draw`), since otherwise the Challenger would be paid for the luck of the draw.
  * - 'chosen': the Challenger writes the task and picks the constraints, in a form of lines. It decides what is hard,
  *   but a small model gets the form wrong, or finds the one hardest constraint and stays there.
+ * - 'none': there are none, as in the paper; what an answer is worth is for a reward model or a judge to say.
  */
 import { checkOptions, expectArray, expectBoolean, expectInteger, expectOneOf } from '../../options';
 import {
@@ -34,8 +35,8 @@ import { shuffledIndices } from '../random';
 import type { ChallengerPrompt, ChallengerRequest, Query, Random, Task } from '../types';
 
 export interface InstructionFollowingOptions {
-  /** Who decides the constraints: the harness ('drawn', default) or the Challenger ('chosen'). */
-  constraints?: 'drawn' | 'chosen';
+  /** Who decides the constraints: the harness ('drawn', default), the Challenger ('chosen'), or nobody ('none'). */
+  constraints?: 'drawn' | 'chosen' | 'none';
   /** Constraints of a query, 1..5; drawn uniformly between the two. Default 1 and 2. */
   minConstraints?: number;
   maxConstraints?: number;
@@ -99,14 +100,14 @@ const MENU_SIZE = 8;
  */
 export function instructionFollowing(options: InstructionFollowingOptions = {}): Task {
   const settings = settle(options);
-  const drawn = settings.constraints === 'drawn';
+  const chosen = settings.constraints === 'chosen';
   return {
     name: `instruction-following (${settings.constraints})`,
-    stop: drawn ? ['\n'] : ['\n\n'],
-    challengerPrompt: (request) => (drawn ? promptDrawn(settings, request) : promptChosen(settings, request)),
+    stop: chosen ? ['\n\n'] : ['\n'],
+    challengerPrompt: (request) => PROMPTS[settings.constraints](settings, request),
     parse: (text, prompt) => {
       const context = prompt.context as Context;
-      return drawn ? parseDrawn(text, context) : parseChosen(text, context, settings.maxConstraints);
+      return chosen ? parseChosen(text, context, settings.maxConstraints) : parseDrawn(text, context);
     },
     solverMessages: (query) => [{ role: 'user', content: query.text }],
   };
@@ -118,7 +119,7 @@ function settle(options: InstructionFollowingOptions): Settings {
   const examplePool = checked.examplePool ?? TASK_EXAMPLES;
   expectArray('examplePool', examplePool);
   return {
-    constraints: expectOneOf('constraints', checked.constraints ?? 'drawn', ['drawn', 'chosen']),
+    constraints: expectOneOf('constraints', checked.constraints ?? 'drawn', ['drawn', 'chosen', 'none']),
     minConstraints,
     maxConstraints: expectInteger('maxConstraints', checked.maxConstraints ?? Math.max(2, minConstraints), {
       min: minConstraints,
@@ -174,6 +175,19 @@ function promptChosen(settings: Settings, request: ChallengerRequest): Challenge
     context: { constraints: [], maxNewTokens: request.maxNewTokens } satisfies Context,
   };
 }
+
+/** One prompt for all queries of a step, computed once. */
+function promptFree(settings: Settings, request: ChallengerRequest): ChallengerPrompt {
+  const { maxNewTokens } = request;
+  const turns = pickExamples(settings, request.random(0)).flatMap(({ task }) => turn(askForTask(null), task));
+  return {
+    messages: conversation(CHALLENGER_SYSTEM, turns, askForTask(null)),
+    draw: null,
+    context: { constraints: [], maxNewTokens } satisfies Context,
+  };
+}
+
+const PROMPTS = { drawn: promptDrawn, chosen: promptChosen, none: promptFree } as const;
 
 function drawSet(settings: Settings, random: Random, maxNewTokens: number): Constraint[] {
   const { minConstraints, maxConstraints, kinds } = settings;
