@@ -15,6 +15,8 @@ export type LspErrorCode =
   | 'PROMPT_TOO_LONG' // prompt (plus completion) beyond the model's context
   | 'OUT_OF_MEMORY' // an allocation failed, or the preflight says that it would
   | 'IO_ERROR' // reading or writing failed: missing file, full disk, permissions
+  | 'HUB_UNAVAILABLE' // the hub cannot be asked: offline, unreachable, failing, or cut off
+  | 'HUB_REFUSED' // the hub has no such repository, revision or file, or does not give it without permission
   | 'REWARD_FAILED' // a reward threw, hung, or returned something that is not a score
   | 'TRAINING_DIVERGED' // NaN or infinity in loss, gradient or weights
   | 'INVALID_CHECKPOINT' // a run directory that cannot be resumed

@@ -18,6 +18,11 @@ export { initializeModel, type InitializeOptions } from './model/initialize';
 export type { SpecialToken, SpecialTokens, TokenizerSource } from './model/formats/model-source';
 export type * from './model/types';
 
+// Files of the Hugging Face hub, and data sets
+export { hubFile, type DownloadProgress, type HubFile, type HubOptions } from './hub/file';
+export { openDataset } from './hub/dataset';
+export { readRows, type ReadRowsOptions, type Row } from './hub/rows';
+
 // Learning
 export { Learner, type AccumulateOptions, type LearnerOptions } from './learn/learner';
 export * from './learn/losses';

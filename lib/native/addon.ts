@@ -9,7 +9,22 @@
  */
 
 /** How a tensor's bytes are stored in its file. Block formats are those of GGUF. */
-export type StoredType = 'f32' | 'f16' | 'bf16' | 'q8_0' | 'q4_0' | 'q4_1';
+export type StoredType =
+  | 'f32'
+  | 'f16'
+  | 'bf16'
+  | 'q8_0'
+  | 'q4_0'
+  | 'q4_1'
+  | 'q5_0'
+  | 'q5_1'
+  | 'q2_k'
+  | 'q3_k'
+  | 'q4_k'
+  | 'q5_k'
+  | 'q6_k'
+  | 'iq4_nl'
+  | 'iq4_xs';
 
 /** Llama-family geometry. Sizes are in elements, positions in tokens. */
 export interface NativeModelConfig {

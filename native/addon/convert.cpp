@@ -112,13 +112,12 @@ RopeScaling to_rope_scaling(const Napi::Value& value, const std::string& name) {
 
 StoredType to_stored_type(const Napi::Value& value, const std::string& name) {
   const std::string text = to_string(value, name);
-  if (text == "f32") return StoredType::f32;
-  if (text == "f16") return StoredType::f16;
-  if (text == "bf16") return StoredType::bf16;
-  if (text == "q8_0") return StoredType::q8_0;
-  if (text == "q4_0") return StoredType::q4_0;
-  if (text == "q4_1") return StoredType::q4_1;
-  reject_value("'f32', 'f16', 'bf16', 'q8_0', 'q4_0' or 'q4_1'", name, value);
+  std::string names;
+  for (const StoredFormat& format : kStoredFormats) {
+    if (text == format.name) return format.type;
+    names += (names.empty() ? "'" : ", '") + std::string(format.name) + "'";
+  }
+  reject_value("one of " + names, name, value);
 }
 
 }  // namespace

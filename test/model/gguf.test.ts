@@ -417,10 +417,10 @@ const DAMAGE: [string, (input: GgufInput) => void, LspErrorCode, RegExp][] = [
     /`blk.0.attn_k.weight` has the shape/,
   ],
   [
-    'K-quant',
-    (input) => (tensorOf(input, 'output_norm.weight').type = 12),
+    'IQ quant',
+    (input) => (tensorOf(input, 'output_norm.weight').type = 22),
     'UNSUPPORTED_MODEL',
-    /stored as Q4_K/,
+    /stored as IQ2_S\. This version reads F32, F16, Q4_0, .*Q6_K, .*BF16/,
   ],
   [
     'unknown type',

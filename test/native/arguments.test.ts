@@ -174,7 +174,7 @@ describe('tensors', () => {
     ['a negative offset', { offset: -1 }, 'INVALID_ARGUMENT'],
     ['an offset beyond the file', { offset: 2 ** 53 - 1 }, 'INVALID_MODEL_FILE'],
     ['a length that does not fit the shape', { byteLength: 5 }, 'INVALID_MODEL_FILE'],
-    ['an unknown type', { type: 'q2_k' }, 'INVALID_ARGUMENT'],
+    ['an unknown type', { type: 'iq2_s' }, 'INVALID_ARGUMENT'],
     ['another type', { type: 'q4_1' }, 'INVALID_MODEL_FILE'],
     ['a transposed shape', { shape: [32, 288] }, 'INVALID_MODEL_FILE'],
     ['a shape that is a number', { shape: 3 }, 'INVALID_ARGUMENT'],

@@ -140,8 +140,8 @@ export function ggufTokenizerFields(tokens: readonly string[]): GgufField[] {
 
 export const TINY_GGUF_TOKENS: readonly string[] = [...TINY_SPECIAL_TOKENS, ...byteAlphabet(), 'Ġt', 'he'];
 
-/** Hidden 8, one layer, 2 heads of 4, 1 key-value head, ffn 16. */
-export function tinyGguf(): GgufInput {
+/** One layer, 2 heads, 1 key-value head; hidden 8 and ffn 16, or other sizes. */
+export function tinyGguf({ hidden = 8, ffn = 16 } = {}): GgufInput {
   const tokens = [...TINY_GGUF_TOKENS];
   const random = seededUniform(7);
   const tensor = (name: string, ...dimensions: number[]): GgufTensorInput => {
@@ -153,8 +153,8 @@ export function tinyGguf(): GgufInput {
     fields: [
       field('general.architecture', GGUF.STRING, 'llama'),
       field('llama.block_count', GGUF.U32, 1),
-      field('llama.embedding_length', GGUF.U32, 8),
-      field('llama.feed_forward_length', GGUF.U32, 16),
+      field('llama.embedding_length', GGUF.U32, hidden),
+      field('llama.feed_forward_length', GGUF.U32, ffn),
       field('llama.attention.head_count', GGUF.U32, 2),
       field('llama.attention.head_count_kv', GGUF.U32, 1),
       field('llama.attention.layer_norm_rms_epsilon', GGUF.F32, 1e-5),
@@ -163,17 +163,17 @@ export function tinyGguf(): GgufInput {
       ...ggufTokenizerFields(tokens),
     ],
     tensors: [
-      tensor('token_embd.weight', 8, tokens.length),
-      tensor('blk.0.attn_norm.weight', 8),
-      tensor('blk.0.attn_q.weight', 8, 8),
-      tensor('blk.0.attn_k.weight', 8, 4),
-      tensor('blk.0.attn_v.weight', 8, 4),
-      tensor('blk.0.attn_output.weight', 8, 8),
-      tensor('blk.0.ffn_norm.weight', 8),
-      tensor('blk.0.ffn_gate.weight', 8, 16),
-      tensor('blk.0.ffn_up.weight', 8, 16),
-      tensor('blk.0.ffn_down.weight', 16, 8),
-      tensor('output_norm.weight', 8),
+      tensor('token_embd.weight', hidden, tokens.length),
+      tensor('blk.0.attn_norm.weight', hidden),
+      tensor('blk.0.attn_q.weight', hidden, hidden),
+      tensor('blk.0.attn_k.weight', hidden, hidden / 2),
+      tensor('blk.0.attn_v.weight', hidden, hidden / 2),
+      tensor('blk.0.attn_output.weight', hidden, hidden),
+      tensor('blk.0.ffn_norm.weight', hidden),
+      tensor('blk.0.ffn_gate.weight', hidden, ffn),
+      tensor('blk.0.ffn_up.weight', hidden, ffn),
+      tensor('blk.0.ffn_down.weight', ffn, hidden),
+      tensor('output_norm.weight', hidden),
     ],
   };
 }

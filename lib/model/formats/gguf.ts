@@ -259,7 +259,7 @@ function unknownType(path: string, name: string, typeNumber: number) {
   return unsupported(
     path,
     `tensor \`${name}\` is stored as ${known}.`,
-    'This version reads F32, F16, BF16, Q8_0, Q4_0 and Q4_1: quantize or convert the model to one of these.',
+    `This version reads ${[...GGUF_TYPES.values()].join(', ').toUpperCase()}: take the model in one of these.`,
   );
 }
 

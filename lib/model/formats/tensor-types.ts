@@ -6,7 +6,7 @@ export interface BlockLayout {
   bytes: number;
 }
 
-/** Q8_0: f16 scale + 32 × int8. Q4_0: f16 scale + 16 bytes. Q4_1: f16 scale, f16 minimum + 16 bytes. */
+/** What is in a block: native/kernels/quantize/quantize.h, whose table of formats this one repeats. */
 export const BLOCKS: Readonly<Record<StoredType, BlockLayout>> = {
   f32: { elements: 1, bytes: 4 },
   f16: { elements: 1, bytes: 2 },
@@ -14,6 +14,15 @@ export const BLOCKS: Readonly<Record<StoredType, BlockLayout>> = {
   q8_0: { elements: 32, bytes: 34 },
   q4_0: { elements: 32, bytes: 18 },
   q4_1: { elements: 32, bytes: 20 },
+  q5_0: { elements: 32, bytes: 22 },
+  q5_1: { elements: 32, bytes: 24 },
+  q2_k: { elements: 256, bytes: 84 },
+  q3_k: { elements: 256, bytes: 110 },
+  q4_k: { elements: 256, bytes: 144 },
+  q5_k: { elements: 256, bytes: 176 },
+  q6_k: { elements: 256, bytes: 210 },
+  iq4_nl: { elements: 32, bytes: 18 },
+  iq4_xs: { elements: 256, bytes: 136 },
 };
 
 /** GGUF's numbers of the types this version reads. */
@@ -22,29 +31,29 @@ export const GGUF_TYPES: ReadonlyMap<number, StoredType> = new Map([
   [1, 'f16'],
   [2, 'q4_0'],
   [3, 'q4_1'],
+  [6, 'q5_0'],
+  [7, 'q5_1'],
   [8, 'q8_0'],
+  [10, 'q2_k'],
+  [11, 'q3_k'],
+  [12, 'q4_k'],
+  [13, 'q5_k'],
+  [14, 'q6_k'],
+  [20, 'iq4_nl'],
+  [23, 'iq4_xs'],
   [30, 'bf16'],
 ]);
 
 /** GGUF's other types, for an error that names what the file holds. */
 export const GGUF_OTHER_TYPES: ReadonlyMap<number, string> = new Map([
-  [6, 'Q5_0'],
-  [7, 'Q5_1'],
   [9, 'Q8_1'],
-  [10, 'Q2_K'],
-  [11, 'Q3_K'],
-  [12, 'Q4_K'],
-  [13, 'Q5_K'],
-  [14, 'Q6_K'],
   [15, 'Q8_K'],
   [16, 'IQ2_XXS'],
   [17, 'IQ2_XS'],
   [18, 'IQ3_XXS'],
   [19, 'IQ1_S'],
-  [20, 'IQ4_NL'],
   [21, 'IQ3_S'],
   [22, 'IQ2_S'],
-  [23, 'IQ4_XS'],
   [24, 'I8'],
   [25, 'I16'],
   [26, 'I32'],

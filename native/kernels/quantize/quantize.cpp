@@ -2,6 +2,8 @@
 
 #include <cstring>
 
+#include "kernels/quantize/blocks.h"
+
 namespace lsp {
 
 namespace {
@@ -23,13 +25,6 @@ uint32_t to_bits(float value) {
   uint32_t bits;
   std::memcpy(&bits, &value, sizeof bits);
   return bits;
-}
-
-void unpack_nibbles(const uint8_t* nibbles, float scale, float offset, int bias, float* out) {
-  for (int i = 0; i < 16; ++i) {
-    out[i] = scale * static_cast<float>((nibbles[i] & 15) - bias) + offset;
-    out[i + 16] = scale * static_cast<float>((nibbles[i] >> 4) - bias) + offset;
-  }
 }
 
 }  // namespace
@@ -64,50 +59,56 @@ uint16_t float_to_bfloat16(float value) {
   return static_cast<uint16_t>((bits + 0x7fffu + (bits >> 16 & 1u)) >> 16);
 }
 
-StoredFormat stored_format(StoredType type) {
-  switch (type) {
-    case StoredType::f32:
-      return {1, 4};
-    case StoredType::f16:
-    case StoredType::bf16:
-      return {1, 2};
-    case StoredType::q8_0:
-      return {32, 34};
-    case StoredType::q4_0:
-      return {32, 18};
-    case StoredType::q4_1:
-      return {32, 20};
+static_assert([] {
+  int i = 0;
+  for (const StoredFormat& format : kStoredFormats) {
+    if (static_cast<int>(format.type) != i++) return false;
   }
-  return {1, 4};
-}
+  return i == static_cast<int>(StoredType::iq4_xs) + 1;
+}());
+
+StoredFormat stored_format(StoredType type) { return kStoredFormats[static_cast<int>(type)]; }
 
 void dequantize(StoredType type, const uint8_t* source, int64_t count, float* out) {
   const StoredFormat format = stored_format(type);
-  for (int64_t i = 0; i < count;
-       i += format.block_elements, source += format.block_bytes, out += format.block_elements) {
-    switch (type) {
-      case StoredType::f32:
-        *out = read<float>(source);
-        break;
-      case StoredType::f16:
-        *out = half_to_float(read<uint16_t>(source));
-        break;
-      case StoredType::bf16:
-        *out = from_bits(static_cast<uint32_t>(read<uint16_t>(source)) << 16);
-        break;
-      case StoredType::q8_0: {
-        const float scale = half_to_float(read<uint16_t>(source));
-        for (int j = 0; j < 32; ++j) out[j] = scale * static_cast<float>(static_cast<int8_t>(source[2 + j]));
-        break;
-      }
-      case StoredType::q4_0:
-        unpack_nibbles(source + 2, half_to_float(read<uint16_t>(source)), 0.0f, 8, out);
-        break;
-      case StoredType::q4_1:
-        unpack_nibbles(source + 4, half_to_float(read<uint16_t>(source)),
-                       half_to_float(read<uint16_t>(source + 2)), 0, out);
-        break;
+  const auto each = [&](auto unpack) {
+    for (int64_t i = 0; i < count; i += format.block_elements, source += format.block_bytes) {
+      unpack(source, out + i);
     }
+  };
+  switch (type) {
+    case StoredType::f32:
+      return each([](const uint8_t* block, float* to) { *to = read<float>(block); });
+    case StoredType::f16:
+      return each([](const uint8_t* block, float* to) { *to = half_to_float(read<uint16_t>(block)); });
+    case StoredType::bf16:
+      return each([](const uint8_t* block, float* to) {
+        *to = from_bits(static_cast<uint32_t>(read<uint16_t>(block)) << 16);
+      });
+    case StoredType::q8_0:
+      return each(unpack_q8_0);
+    case StoredType::q4_0:
+      return each(unpack_q4_0);
+    case StoredType::q4_1:
+      return each(unpack_q4_1);
+    case StoredType::q5_0:
+      return each(unpack_q5_0);
+    case StoredType::q5_1:
+      return each(unpack_q5_1);
+    case StoredType::q2_k:
+      return each(unpack_q2_k);
+    case StoredType::q3_k:
+      return each(unpack_q3_k);
+    case StoredType::q4_k:
+      return each(unpack_q4_k);
+    case StoredType::q5_k:
+      return each(unpack_q5_k);
+    case StoredType::q6_k:
+      return each(unpack_q6_k);
+    case StoredType::iq4_nl:
+      return each(unpack_iq4_nl);
+    case StoredType::iq4_xs:
+      return each(unpack_iq4_xs);
   }
 }
 

@@ -1,0 +1,86 @@
+/**
+ * The usual cache of the hub, as Python's `huggingface_hub` lays it out
+ * (https://huggingface.co/docs/huggingface_hub/guides/manage-cache):
+ *
+ *   models--org--name/refs/main                      the commit that a branch or tag was when it was asked for
+ *   models--org--name/snapshots/<commit>/<file>      a link into blobs
+ *   models--org--name/blobs/<hash>                   content; <hash>.incomplete while it is being downloaded
+ *
+ * A link is made after its blob is complete, so that whatever can be read in a snapshot is whole.
+ */
+import { randomUUID } from 'node:crypto';
+import { existsSync, readFileSync, statSync } from 'node:fs';
+import { mkdir, rename, symlink, writeFile } from 'node:fs/promises';
+import { dirname, join, relative } from 'node:path';
+import { hubLibrary } from './library';
+import { hubSettings } from './settings';
+
+export interface Repository {
+  type: 'model' | 'dataset';
+  /** `org/name`. */
+  repo: string;
+  /** Branch, tag or commit. */
+  revision: string;
+}
+
+const COMMIT = /^[0-9a-f]{40}$/;
+
+export function isCommit(text: string): boolean {
+  return COMMIT.test(text);
+}
+
+export function repositoryFolder({ type, repo }: Repository): string {
+  return join(hubSettings().cacheDirectory, hubLibrary().getRepoFolderName({ type, name: repo }));
+}
+
+export function snapshotFolder(repository: Repository, commit: string): string {
+  return join(repositoryFolder(repository), 'snapshots', commit);
+}
+
+export function blobPath(repository: Repository, hash: string): string {
+  return join(repositoryFolder(repository), 'blobs', hash);
+}
+
+/** The commit that a revision means by the cache alone, or undefined. */
+export function cachedCommit(repository: Repository): string | undefined {
+  if (isCommit(repository.revision)) return repository.revision;
+  try {
+    const text = readFileSync(join(repositoryFolder(repository), 'refs', repository.revision), 'utf8').trim();
+    return isCommit(text) ? text : undefined;
+  } catch {
+    return undefined; // never asked for, or a folder (the refs of pull requests lie in one)
+  }
+}
+
+/** Where the files of a repository are looked for: the snapshot, or its place to come. */
+export function expectedFolder(repository: Repository): string {
+  const commit = cachedCommit(repository);
+  return commit === undefined
+    ? join(repositoryFolder(repository), 'snapshots')
+    : snapshotFolder(repository, commit);
+}
+
+/** A file in a snapshot, if its content is there too. */
+export function cachedFile(snapshot: string, path: string): string | undefined {
+  const file = join(snapshot, path);
+  return existsSync(file) && statSync(file).isFile() ? file : undefined;
+}
+
+/** Makes the link of a complete blob; one that points elsewhere is replaced. */
+export async function linkBlob(blob: string, file: string): Promise<void> {
+  await mkdir(dirname(file), { recursive: true });
+  // Made aside and renamed: another process may be doing the same.
+  const temporary = `${file}.${randomUUID()}.tmp`;
+  await symlink(relative(dirname(file), blob), temporary);
+  await rename(temporary, file);
+}
+
+/** Remembers which commit a branch or tag is. */
+export async function writeRef(repository: Repository, commit: string): Promise<void> {
+  if (isCommit(repository.revision)) return;
+  const path = join(repositoryFolder(repository), 'refs', repository.revision);
+  await mkdir(dirname(path), { recursive: true });
+  const temporary = `${path}.${randomUUID()}.tmp`;
+  await writeFile(temporary, commit);
+  await rename(temporary, path);
+}
