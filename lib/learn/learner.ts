@@ -106,6 +106,14 @@ export class Learner implements AsyncDisposable {
         min: 1,
       },
     );
+    if (model.dtype !== 'f32') {
+      throw invalid(
+        'model',
+        'a model with weights in f32',
+        model.dtype,
+        "Load it with `dtype: 'f32'`: updates are too small for bf16.",
+      );
+    }
     requireLearnerFits(model.config);
     const native = nativeSync(() => new (loadAddon().Learner)(model.native, { activationBudgetBytes }));
     return new Learner(model, native, checked);

@@ -15,6 +15,7 @@ import {
 } from './generate-options';
 import { generateCompletions, type GenerationContext, streamText } from './generation';
 import { type LoadedModel, type LoadOptions, loadModel } from './loading';
+import type { WeightType } from './memory';
 import { saveHuggingFace, type SavedType } from './save';
 import type { Tokenizer } from './tokenizer';
 import type { Completion, GenerateOptions, ModelConfig, Prompt } from './types';
@@ -42,19 +43,22 @@ export class LanguageModel implements AsyncDisposable {
   readonly tokenizer: Tokenizer;
   /** Bytes for activations or cached keys and values, as given to `load`. */
   readonly memoryBudget: number;
+  /** How weights are held in memory. A model in bf16 cannot be trained. */
+  readonly dtype: WeightType;
   readonly #native: NativeModel;
   readonly #children = new Set<ModelChild>();
   #disposal: Promise<void> | undefined;
 
-  private constructor({ native, config, tokenizer, memoryBudget }: LoadedModel) {
+  private constructor({ native, config, tokenizer, memoryBudget, dtype }: LoadedModel) {
     this.#native = native;
     this.config = config;
     this.tokenizer = tokenizer;
     this.memoryBudget = memoryBudget;
+    this.dtype = dtype;
   }
 
   /**
-   * Loads a model into memory (weights in f32).
+   * Loads a model into memory.
    *
    * @param source a .gguf file or a Hugging Face directory of a Llama-family model, or 'tiny', the bundled model
    * @throws LspError IO_ERROR, INVALID_MODEL_FILE (weights, configuration or tokenizer are damaged),
@@ -196,6 +200,7 @@ export class LanguageModel implements AsyncDisposable {
       config: this.config,
       tokenizer: this.tokenizer,
       memoryBudget: this.memoryBudget,
+      dtype: this.dtype,
     });
   }
 

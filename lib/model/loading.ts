@@ -18,7 +18,13 @@ import {
   expectString,
 } from '../options';
 import { type ModelSource, openModelSource } from './formats';
-import { defaultMemoryBudget, requireWeightsFit } from './memory';
+import {
+  availableMemory,
+  defaultMemoryBudget,
+  requireWeightsFit,
+  weightBytes,
+  type WeightType,
+} from './memory';
 import { Tokenizer } from './tokenizer';
 import type { ModelConfig } from './types';
 
@@ -31,8 +37,12 @@ export interface LoadProgress {
 export interface LoadOptions {
   /** Where to compute; `auto` (default) takes the best device that this build has. */
   device?: 'auto' | 'cpu';
-  /** Precision of weights and arithmetic: f32. */
-  dtype?: 'f32';
+  /**
+   * How weights are held in memory; arithmetic is f32 either way. A model in bf16 takes half the memory and cannot be
+   * trained. From a file whose matrices are bf16 it computes the same bits as in f32; those of other files are
+   * rounded. `auto` (default) is f32, or bf16 where only that fits into the memory that is free and nothing is lost.
+   */
+  dtype?: 'auto' | WeightType;
   /** Compute threads, 1..256 (default: the processors of this machine). */
   threads?: number;
   /**
@@ -54,6 +64,7 @@ export interface LoadedModel {
   config: ModelConfig;
   tokenizer: Tokenizer;
   memoryBudget: number;
+  dtype: WeightType;
 }
 
 /**
@@ -67,6 +78,7 @@ export async function loadModel(
 ): Promise<LoadedModel> {
   const given = checkOptions(options, LOAD_OPTION_NAMES, 'load');
   requireCpu(given);
+  const asked = expectOneOf('dtype', given.dtype ?? 'auto', ['auto', 'f32', 'bf16']);
   const threads = expectInteger('threads', given.threads ?? defaultThreads(), { min: 1, max: 256 });
   const memoryBudget = expectInteger('memoryBudget', given.memoryBudget ?? defaultMemoryBudget(), { min: 1 });
   const signal = expectSignal('signal', given.signal);
@@ -75,19 +87,20 @@ export async function loadModel(
   const opened = openModelSource(localPath(expectString('source', source, { allowEmpty: false })));
   const { config, path } = opened;
   requireHead(head, opened);
-  requireWeightsFit(config);
+  const dtype = asked === 'auto' ? fittingType(opened) : asked;
+  requireWeightsFit(config, dtype);
   const { vocabSize } = config;
   const eosTokenIds = endOfSequenceIds(opened);
   const tokenizer = new Tokenizer(opened.tokenizer, { vocabSize, eosTokenIds, path });
   tokenizer.verify();
-  const native = nativeSync(() => new (loadAddon().Model)(nativeConfig(config), { threads }));
+  const native = nativeSync(() => new (loadAddon().Model)(nativeConfig(config), { threads, weights: dtype }));
   try {
     await loadTensors(native, opened, signal, onProgress);
   } catch (error) {
     await native.dispose();
     throw error;
   }
-  return { native, config, tokenizer, memoryBudget };
+  return { native, config, tokenizer, memoryBudget, dtype };
 }
 
 function requireHead(head: Head, { config, path }: ModelSource): void {
@@ -107,18 +120,25 @@ function requireHead(head: Head, { config, path }: ModelSource): void {
   );
 }
 
+/** f32, unless only bf16 fits and the file holds no more than that. */
+function fittingType({ config, tensors }: ModelSource): WeightType {
+  const available = availableMemory();
+  if (weightBytes(config, 'f32') <= available || weightBytes(config, 'bf16') > available) return 'f32';
+  const lossless = tensors.every(({ type, shape }) => type === 'bf16' || shape.length === 1);
+  return lossless ? 'bf16' : 'f32';
+}
+
 function nativeConfig(config: ModelConfig): NativeModelConfig {
   return { ...config, ...(config.padTokenId !== null && { paddingTokenId: config.padTokenId }) };
 }
 
-function requireCpu({ device = 'auto', dtype = 'f32' }: LoadOptions): void {
+function requireCpu({ device = 'auto' }: LoadOptions): void {
   if ((device as string) === 'cuda') {
     throw new LspError('INVALID_ARGUMENT', "Expected 'auto' or 'cpu' for `device` but received 'cuda'.", {
       remedy: 'This version computes on the processor only.',
     });
   }
   expectOneOf('device', device, ['auto', 'cpu']);
-  expectOneOf('dtype', dtype, ['f32']);
 }
 
 /** Names that could mean something other than a path are refused as such, unless a path of that name exists. */

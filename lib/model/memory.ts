@@ -4,6 +4,9 @@ import { LspError } from '../errors';
 import { headParameters, layerParameters, type ParameterShape } from './formats/parameters';
 import type { ModelConfig } from './types';
 
+/** How the matrices of a model are held in memory. */
+export type WeightType = 'f32' | 'bf16';
+
 const FLOAT_BYTES = 4;
 const GIGABYTE = 1e9;
 /** Activations of a training micro-batch, or cached keys and values, unless the caller says otherwise. */
@@ -13,24 +16,30 @@ const DEFAULT_WORKING_BYTES = 2 ** 30;
 const PANEL = 32;
 const padded = (length: number) => Math.ceil(length / PANEL) * PANEL;
 
-/** Bytes of a parameter as the engine stores it: f32, the rows of a matrix padded to whole panels. */
-function storedBytes([rows, columns]: readonly number[]): number {
-  return (columns === undefined ? rows! : padded(rows!) * columns) * FLOAT_BYTES;
+/** Bytes of a value of a matrix; vectors are always f32. */
+const MATRIX_BYTES: Readonly<Record<WeightType, number>> = { f32: FLOAT_BYTES, bf16: 2 };
+
+/** Bytes of a parameter as the engine stores it: the rows of a matrix padded to whole panels. */
+function storedBytes([rows, columns]: readonly number[], type: WeightType = 'f32'): number {
+  return columns === undefined ? rows! * FLOAT_BYTES : padded(rows!) * columns * MATRIX_BYTES[type];
 }
 
-const sumOfStored = (parameters: readonly ParameterShape[]) =>
-  parameters.reduce((sum, { shape }) => sum + storedBytes(shape), 0);
+const sumOfStored = (parameters: readonly ParameterShape[], type: WeightType) =>
+  parameters.reduce((sum, { shape }) => sum + storedBytes(shape, type), 0);
 
 /** Bytes of the token embedding. */
-function embeddingBytes({ vocabSize, hiddenSize }: ModelConfig): number {
-  return storedBytes([vocabSize, hiddenSize]);
+function embeddingBytes({ vocabSize, hiddenSize }: ModelConfig, type: WeightType = 'f32'): number {
+  return storedBytes([vocabSize, hiddenSize], type);
 }
 
-/** Bytes of all weights in f32, as the engine stores them. */
-export function weightBytes(config: ModelConfig): number {
-  const layers = sumOfStored(layerParameters(config)) * config.numLayers;
+/** Bytes of all weights, as the engine stores them. */
+export function weightBytes(config: ModelConfig, type: WeightType = 'f32'): number {
+  const layers = sumOfStored(layerParameters(config), type) * config.numLayers;
   return (
-    embeddingBytes(config) + layers + storedBytes([config.hiddenSize]) + sumOfStored(headParameters(config))
+    embeddingBytes(config, type) +
+    layers +
+    storedBytes([config.hiddenSize]) +
+    sumOfStored(headParameters(config), type)
   );
 }
 
@@ -74,8 +83,12 @@ export function defaultMemoryBudget(): number {
  * Refuses a model whose weights alone are more than the memory that is free (limits of a container included).
  * @throws LspError OUT_OF_MEMORY
  */
-export function requireWeightsFit(config: ModelConfig, availableBytes = availableMemory()): void {
-  requireFit(weightBytes(config), `${config.parameterCount} parameters in f32`, availableBytes);
+export function requireWeightsFit(
+  config: ModelConfig,
+  type: WeightType = 'f32',
+  availableBytes = availableMemory(),
+): void {
+  requireFit(weightBytes(config, type), `${config.parameterCount} parameters in ${type}`, availableBytes);
 }
 
 /**

@@ -61,6 +61,8 @@ export interface NativeModelConfig {
 export interface NativeModelOptions {
   /** Compute threads, 1..256. */
   threads: number;
+  /** How matrices are held, default f32; a model in bf16 computes the same bits from the same values, and is frozen. */
+  weights?: 'f32' | 'bf16';
 }
 
 /** Where one tensor lies in a file, in Hugging Face naming and row-major [rows, columns] (or [columns]) shape. */

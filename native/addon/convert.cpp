@@ -290,6 +290,14 @@ float to_temperature(const Napi::Value& value, const std::string& name) {
   return static_cast<float>(to_number(value, name, 1e-6, 1e6));
 }
 
+WeightType to_weight_type(const Napi::Value& value, const std::string& name) {
+  if (value.IsUndefined()) return WeightType::f32;
+  const std::string text = to_string(value, name);
+  if (text == "f32") return WeightType::f32;
+  if (text == "bf16") return WeightType::bf16;
+  reject_value("'f32' or 'bf16'", name, value);
+}
+
 StoredType to_float_type(const Napi::Value& value, const std::string& name) {
   const StoredType type = to_stored_type(value, name);
   if (type != StoredType::f32 && type != StoredType::f16 && type != StoredType::bf16) {

@@ -68,9 +68,10 @@ std::shared_ptr<Session> make_session(const Napi::CallbackInfo& info) {
     std::unique_ptr<Model> model = std::move(data->adopted);
     if (model == nullptr) {
       const ModelConfig config = to_config(info[0], "config");
-      const int64_t threads =
-          to_integer(to_object(info[1], "options").Get("threads"), "options.threads", 1, 256);
-      model = std::make_unique<Model>(config, static_cast<int>(threads));
+      const Napi::Object options = to_object(info[1], "options");
+      const int64_t threads = to_integer(options.Get("threads"), "options.threads", 1, 256);
+      const WeightType weights = to_weight_type(options.Get("weights"), "options.weights");
+      model = std::make_unique<Model>(config, static_cast<int>(threads), weights);
     }
     return std::make_shared<Session>(env, std::move(model));
   });

@@ -10,6 +10,7 @@
 #include <exception>
 
 #include "core/error.h"
+#include "kernels/quantize/quantize.h"
 
 namespace lsp {
 namespace check {
@@ -251,6 +252,16 @@ std::vector<float> to_panels(const std::vector<float>& matrix, int64_t n, int64_
       panels[static_cast<size_t>(((row / kPanel) * k + i) * kPanel + row % kPanel)] =
           matrix[static_cast<size_t>(row * k + i)];
   return panels;
+}
+
+std::vector<uint16_t> to_bfloat16_panels(std::vector<float>& matrix, int64_t n, int64_t k) {
+  for (float& value : matrix) {
+    const uint32_t bits = static_cast<uint32_t>(float_to_bfloat16(value)) << 16;
+    std::memcpy(&value, &bits, sizeof(value));
+  }
+  std::vector<uint16_t> narrow;
+  for (const float value : to_panels(matrix, n, k)) narrow.push_back(float_to_bfloat16(value));
+  return narrow;
 }
 
 std::vector<float> from_panels(const std::vector<float>& panels, int64_t n, int64_t k) {

@@ -101,6 +101,8 @@ std::vector<int32_t> random_ids(int64_t count, uint64_t seed, int64_t limit);
 // A row-major matrix (n, k) to panels (ceil(n/32), k, 32) padded with zeros, and back. Layout: linear.h.
 std::vector<float> to_panels(const std::vector<float>& matrix, int64_t n, int64_t k);
 std::vector<float> from_panels(const std::vector<float>& panels, int64_t n, int64_t k);
+// The same in bfloat16. Rounds the matrix itself, too, so that both hold the same values.
+std::vector<uint16_t> to_bfloat16_panels(std::vector<float>& matrix, int64_t n, int64_t k);
 // Is every padded column zero?
 bool padding_is_zero(const std::vector<float>& panels, int64_t n, int64_t k);
 

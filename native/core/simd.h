@@ -34,6 +34,11 @@ LSP_INLINE Vec zero() { return {_mm512_setzero_ps()}; }
 LSP_INLINE Vec splat(float x) { return {_mm512_set1_ps(x)}; }
 LSP_INLINE Vec load(const float* p) { return {_mm512_loadu_ps(p)}; }
 LSP_INLINE void store(float* p, Vec a) { _mm512_storeu_ps(p, a.v); }
+// Sixteen bfloat16: the upper halves of floats whose lower halves are 0.
+LSP_INLINE Vec load(const uint16_t* p) {
+  const __m512i wide = _mm512_cvtepu16_epi32(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)));
+  return {_mm512_castsi512_ps(_mm512_slli_epi32(wide, 16))};
+}
 LSP_INLINE Vec load_first(const float* p, int n) {
   return {_mm512_maskz_loadu_ps(static_cast<__mmask16>((1u << n) - 1u), p)};
 }
@@ -76,6 +81,11 @@ struct Vec {
 LSP_INLINE Vec zero() { return {_mm256_setzero_ps(), _mm256_setzero_ps()}; }
 LSP_INLINE Vec splat(float x) { return {_mm256_set1_ps(x), _mm256_set1_ps(x)}; }
 LSP_INLINE Vec load(const float* p) { return {_mm256_loadu_ps(p), _mm256_loadu_ps(p + 8)}; }
+LSP_INLINE __m256 load_bf16(const uint16_t* p) {
+  const __m256i wide = _mm256_cvtepu16_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
+  return _mm256_castsi256_ps(_mm256_slli_epi32(wide, 16));
+}
+LSP_INLINE Vec load(const uint16_t* p) { return {load_bf16(p), load_bf16(p + 8)}; }
 LSP_INLINE void store(float* p, Vec a) {
   _mm256_storeu_ps(p, a.lo);
   _mm256_storeu_ps(p + 8, a.hi);
@@ -137,6 +147,9 @@ LSP_INLINE Vec splat(float x) {
 LSP_INLINE Vec zero() { return splat(0.0f); }
 LSP_INLINE Vec load(const float* p) {
   return each([&](int i) { return vld1q_f32(p + 4 * i); });
+}
+LSP_INLINE Vec load(const uint16_t* p) {
+  return each([&](int i) { return vreinterpretq_f32_u32(vshll_n_u16(vld1_u16(p + 4 * i), 16)); });
 }
 LSP_INLINE void store(float* p, Vec a) {
   for (int i = 0; i < 4; ++i) vst1q_f32(p + 4 * i, a.q[i]);
@@ -211,6 +224,14 @@ LSP_INLINE Vec splat(float x) {
 LSP_INLINE Vec zero() { return splat(0.0f); }
 LSP_INLINE Vec load(const float* p) {
   return each([&](int i) { return p[i]; });
+}
+LSP_INLINE Vec load(const uint16_t* p) {
+  return each([&](int i) {
+    const uint32_t bits = static_cast<uint32_t>(p[i]) << 16;
+    float value;
+    __builtin_memcpy(&value, &bits, 4);
+    return value;
+  });
 }
 LSP_INLINE void store(float* p, Vec a) {
   for (int i = 0; i < 16; ++i) p[i] = a.lane[i];

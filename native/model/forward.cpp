@@ -150,7 +150,7 @@ class LayerForward {
     int count = 0;
     for (const Projection& projection : projections) {
       const int64_t n = model_.parameters()[projection.weight].rows;
-      parts[count++] = {model_.weight(projection.weight), n, projection.y, n};
+      parts[count++] = {model_.panels(projection.weight), n, projection.y, n};
     }
     model_.kernels().linear->forward(model_.exec(), {parts, count, x, k, t_, k});
   }
@@ -184,7 +184,7 @@ void forward(Model& model, const TokenBatch& batch, Activations& a, const Operat
   model.ensure_positions(batch.last_position() + 1);
   float* first = a.layers[0].residual_in;
   model.kernels().embedding->forward(
-      model.exec(), {first, model.weight(model.parameters().embedding()), batch.ids.data(), t, c.hidden});
+      model.exec(), {first, model.panels(model.parameters().embedding()), batch.ids.data(), t, c.hidden});
   LayerForward layer(model, batch, a);
   for (int64_t i = 0; i < c.layers; ++i) {
     operation.poll();

@@ -98,7 +98,7 @@ class Generator {
     std::vector<float> lse(static_cast<size_t>(rows)), entropy(static_cast<size_t>(rows));
     model_.kernels().logprob->forward(
         model_.exec(), {nullptr, lse.data(), entropy.data(), logits_.data(), hidden_.data(),
-                        model_.weight(model_.parameters().head()), nullptr, rows, c_.hidden, c_.vocab, 1.0f});
+                        model_.panels(model_.parameters().head()), nullptr, rows, c_.hidden, c_.vocab, 1.0f});
     const std::vector<int32_t> tokens = draw();
     for (const int request : operation_.take_finished()) {
       if (request >= 0 && static_cast<size_t>(request) < stopped_.size())

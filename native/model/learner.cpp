@@ -41,6 +41,8 @@ int64_t input_tokens(const TrainSequence& sequence) {
 Learner::Learner(Model& model, int64_t activation_bytes)
     : model_(model), activation_bytes_(activation_bytes), gradients_(model) {
   model.check_language_model();
+  LSP_CHECK(model.weight_type() == WeightType::f32, "INVALID_ARGUMENT",
+            "Expected a model with weights in f32 but this one holds them in bf16, frozen.");
 }
 
 int64_t Learner::activation_bytes_per_token(const ModelConfig& c) {
@@ -149,7 +151,7 @@ std::vector<float> Learner::forward_scores(const Packed& packed, const TokenBatc
     model_.kernels().logprob->forward(
         model_.exec(),
         {scores.data() + first, lse.data() + first, nullptr, nullptr, w.hidden.data() + first * c.hidden,
-         model_.weight(model_.parameters().head()), packed.targets.data() + first,
+         model_.panels(model_.parameters().head()), packed.targets.data() + first,
          std::min(kHeadRows, packed.scored() - first), c.hidden, c.vocab, 1.0f / temperature});
   }
   return scores;

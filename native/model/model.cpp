@@ -6,11 +6,12 @@
 
 namespace lsp {
 
-Model::Model(const ModelConfig& config, int threads, const Kernels& kernels)
+Model::Model(const ModelConfig& config, int threads, WeightType weights, const Kernels& kernels)
     : config_(config),
       parameters_(config),
       kernels_(kernels),
       exec_(threads),
+      weight_type_(weights),
       weights_(static_cast<size_t>(parameters_.count())),
       frequency_(static_cast<size_t>(config.head_size / 2)) {
   rope_frequencies(frequency_.data(), config.head_size, config.rope_theta, config.rope_scaling);
@@ -21,7 +22,8 @@ void Model::load(const std::vector<TensorLocation>& tensors, const Operation& op
   for (const TensorLocation& tensor : tensors) {
     operation.poll();
     const int index = parameters_.find(tensor.name);
-    publish(index, std::make_shared<Buffer>(read_tensor(tensor, parameters_[index], operation)));
+    Buffer values = read_tensor(tensor, parameters_[index], operation);
+    publish(index, std::make_shared<Buffer>(is_narrow(index) ? narrow_panels(values) : std::move(values)));
   }
 }
 
@@ -36,6 +38,11 @@ void Model::check_language_model() const {
   check_loaded();
   LSP_CHECK(config_.score_labels == 0, "INVALID_ARGUMENT",
             "Expected a model with a language-model head but this one has a scoring head.");
+}
+
+Panels Model::panels(int parameter) const {
+  const float* values = weight(parameter);
+  return is_narrow(parameter) ? Panels(reinterpret_cast<const uint16_t*>(values)) : Panels(values);
 }
 
 std::shared_ptr<Buffer> Model::writable(int parameter) {
@@ -57,7 +64,7 @@ std::vector<float> Model::read(int parameter) const {
             "Expected a loaded parameter but '" + parameters_[parameter].name + "' has no value yet.");
   const ParameterSpec& spec = parameters_[parameter];
   std::vector<float> values(static_cast<size_t>(spec.rows * std::max<int64_t>(spec.columns, 1)));
-  unpack_parameter(spec, weight(parameter), values.data());
+  unpack_parameter(spec, panels(parameter), values.data());
   return values;
 }
 
@@ -67,9 +74,10 @@ void Model::write(int parameter, const std::vector<float>& values) {
             "INVALID_ARGUMENT",
             "Expected as many values as '" + spec.name + "' has but received " +
                 std::to_string(values.size()) + ".");
-  std::shared_ptr<Buffer> storage = writable(parameter);
-  pack_parameter(spec, values.data(), storage->data());
-  publish(parameter, std::move(storage));
+  Buffer packed(spec.stored_floats());
+  pack_parameter(spec, values.data(), packed.data());
+  publish(parameter,
+          std::make_shared<Buffer>(is_narrow(parameter) ? narrow_panels(packed) : std::move(packed)));
   bump_version();
 }
 
@@ -77,12 +85,12 @@ void Model::save(const std::string& path, StoredType type, const Operation& oper
   check_loaded();
   std::vector<TensorToWrite> tensors;
   for (int i = 0; i < parameters_.count(); ++i)
-    tensors.push_back({parameters_[i].name, &parameters_[i], weight(i)});
+    tensors.push_back({parameters_[i].name, &parameters_[i], panels(i)});
   write_safetensors(path, type, tensors, {{"format", "pt"}}, operation);
 }
 
 std::unique_ptr<Model> Model::clone() const {
-  auto copy = std::make_unique<Model>(config_, exec_.threads(), kernels_);
+  auto copy = std::make_unique<Model>(config_, exec_.threads(), weight_type_, kernels_);
   copy->weights_ = weights_;
   copy->version_ = version_;
   return copy;
@@ -90,7 +98,7 @@ std::unique_ptr<Model> Model::clone() const {
 
 int64_t Model::weight_bytes() const {
   int64_t floats = 0;
-  for (int i = 0; i < parameters_.count(); ++i) floats += is_loaded(i) ? parameters_[i].stored_floats() : 0;
+  for (const std::shared_ptr<Buffer>& buffer : weights_) floats += buffer == nullptr ? 0 : buffer->count();
   return 4 * floats;
 }
 

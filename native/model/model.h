@@ -18,7 +18,9 @@ namespace lsp {
 class Model {
  public:
   // kernels: of one variant; a clone has its original's, whatever LSP_ISA says by then.
-  Model(const ModelConfig& config, int threads, const Kernels& kernels = active_kernels());
+  // weights: how matrices are held; a model in bfloat16 is frozen.
+  Model(const ModelConfig& config, int threads, WeightType weights = WeightType::f32,
+        const Kernels& kernels = active_kernels());
 
   const ModelConfig& config() const { return config_; }
   const ParameterList& parameters() const { return parameters_; }
@@ -32,7 +34,11 @@ class Model {
   // Also throws Error("INVALID_ARGUMENT") for a model whose head scores instead of predicting tokens.
   void check_language_model() const;
 
+  // A vector, or a matrix of a model whose weights are f32.
   const float* weight(int parameter) const { return weights_[static_cast<size_t>(parameter)]->data(); }
+  // A matrix as it is held; also of a vector, for writing and reading all alike.
+  Panels panels(int parameter) const;
+  WeightType weight_type() const { return weight_type_; }
   // Storage for new values of a parameter: its own if nobody shares it, else fresh. publish() makes it
   // current.
   std::shared_ptr<Buffer> writable(int parameter);
@@ -58,6 +64,11 @@ class Model {
   ParameterList parameters_;
   const Kernels& kernels_;
   Exec exec_;
+  // Of floats, or of bfloat16 two to a float where is_narrow.
+  bool is_narrow(int parameter) const {
+    return weight_type_ == WeightType::bf16 && parameters_[parameter].is_matrix();
+  }
+  WeightType weight_type_;
   std::vector<std::shared_ptr<Buffer>> weights_;
   int64_t version_ = 0;
   std::vector<float> frequency_;

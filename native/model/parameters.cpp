@@ -4,7 +4,7 @@
 #include <cstring>
 
 #include "core/error.h"
-#include "kernels/linear/linear.h"
+#include "kernels/quantize/quantize.h"
 
 namespace lsp {
 
@@ -94,12 +94,40 @@ void pack_panel(const ParameterSpec& spec, int64_t panel, const float* rows, flo
   }
 }
 
-void unpack_panel(const ParameterSpec& spec, int64_t panel, const float* stored, float* rows) {
+namespace {
+
+float widened(float value) { return value; }
+float widened(uint16_t bfloat16) {
+  const uint32_t bits = static_cast<uint32_t>(bfloat16) << 16;
+  float value;
+  std::memcpy(&value, &bits, sizeof(value));
+  return value;
+}
+
+template <class Value>
+void unpack_values(const ParameterSpec& spec, int64_t panel, const Value* stored, float* rows) {
   const int64_t height = std::min<int64_t>(kPanel, spec.rows - panel * kPanel);
-  const float* from = stored + panel * kPanel * spec.columns;
+  const Value* from = stored + panel * kPanel * spec.columns;
   for (int64_t i = 0; i < height; ++i) {
-    for (int64_t k = 0; k < spec.columns; ++k) rows[i * spec.columns + k] = from[k * kPanel + i];
+    for (int64_t k = 0; k < spec.columns; ++k) rows[i * spec.columns + k] = widened(from[k * kPanel + i]);
   }
+}
+
+}  // namespace
+
+void unpack_panel(const ParameterSpec& spec, int64_t panel, const Panels& stored, float* rows) {
+  if (stored.bf16 != nullptr) {
+    unpack_values(spec, panel, stored.bf16, rows);
+  } else {
+    unpack_values(spec, panel, stored.f32, rows);
+  }
+}
+
+Buffer narrow_panels(const Buffer& panels) {
+  Buffer narrow((panels.count() + 1) / 2);
+  uint16_t* to = reinterpret_cast<uint16_t*>(narrow.data());
+  for (int64_t i = 0; i < panels.count(); ++i) to[i] = float_to_bfloat16(panels.data()[i]);
+  return narrow;
 }
 
 void pack_parameter(const ParameterSpec& spec, const float* values, float* stored) {
@@ -112,9 +140,9 @@ void pack_parameter(const ParameterSpec& spec, const float* values, float* store
   }
 }
 
-void unpack_parameter(const ParameterSpec& spec, const float* stored, float* values) {
+void unpack_parameter(const ParameterSpec& spec, const Panels& stored, float* values) {
   if (!spec.is_matrix()) {
-    std::memcpy(values, stored, static_cast<size_t>(spec.rows) * sizeof(float));
+    std::memcpy(values, stored.f32, static_cast<size_t>(spec.rows) * sizeof(float));
     return;
   }
   for (int64_t panel = 0; panel < panel_count(spec.rows); ++panel) {

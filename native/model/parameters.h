@@ -1,7 +1,8 @@
 // The parameters of a model: names and shapes as Hugging Face has them, storage in the layout that kernels
 // read.
 //
-// Matrices (N, K) are stored only as panels of 32 rows (kernels/linear/linear.h), vectors as they are.
+// Matrices (N, K) are stored only as panels of 32 rows (kernels/linear/panels.h), vectors as they are. The
+// matrices of a frozen model may be bfloat16; everything else is f32.
 // Storage is shared between clones and replaced, never written, while it is shared: a clone stays frozen for
 // free until the other side changes.
 #pragma once
@@ -12,6 +13,7 @@
 #include <vector>
 
 #include "core/buffer.h"
+#include "kernels/linear/panels.h"
 #include "model/config.h"
 
 namespace lsp {
@@ -24,8 +26,11 @@ struct ParameterSpec {
 
   bool is_matrix() const { return columns > 0; }
   std::vector<int64_t> shape() const;
-  int64_t stored_floats() const;  // with padding
+  int64_t stored_floats() const;  // values, with padding
 };
+
+// How the matrices of a model are held in memory.
+enum class WeightType { f32, bf16 };
 
 // Indices of a layer's parameters; those that the model does not have are kNone.
 constexpr int kNone = -1;
@@ -59,9 +64,11 @@ class ParameterList {
 
 // Row-major (rows, columns) to stored layout and back; `values` has rows * max(columns, 1) floats.
 void pack_parameter(const ParameterSpec& spec, const float* values, float* stored);
-void unpack_parameter(const ParameterSpec& spec, const float* stored, float* values);
+void unpack_parameter(const ParameterSpec& spec, const Panels& stored, float* values);
+// Panels in bfloat16, rounded to nearest, in a buffer of half as many floats.
+Buffer narrow_panels(const Buffer& panels);
 // Rows [32 panel, ..) of a matrix: packs / unpacks at most 32 row-major rows.
 void pack_panel(const ParameterSpec& spec, int64_t panel, const float* rows, float* stored);
-void unpack_panel(const ParameterSpec& spec, int64_t panel, const float* stored, float* rows);
+void unpack_panel(const ParameterSpec& spec, int64_t panel, const Panels& stored, float* rows);
 
 }  // namespace lsp

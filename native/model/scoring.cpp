@@ -129,7 +129,7 @@ std::vector<SequenceScores> score_sequences(Model& model, const std::vector<std:
           operation.poll();
           model.kernels().logprob->forward(
               model.exec(), {logprobs.data(), nullptr, entropies.data(), nullptr, hidden.data(),
-                             model.weight(model.parameters().head()), targets.data(),
+                             model.panels(model.parameters().head()), targets.data(),
                              static_cast<int64_t>(rows.size()), c.hidden, c.vocab, 1.0f / temperature});
         }
         for (size_t i = 0; i < paths.size(); ++i) {
@@ -189,7 +189,7 @@ std::vector<std::vector<float>> score_next(Model& model, const std::vector<std::
                     std::vector<float> lse(indices.size());
                     model.kernels().logprob->forward(
                         model.exec(), {nullptr, lse.data(), nullptr, logits.data(), hidden.data(),
-                                       model.weight(model.parameters().head()), nullptr,
+                                       model.panels(model.parameters().head()), nullptr,
                                        static_cast<int64_t>(indices.size()), c.hidden, c.vocab, 1.0f});
                     for (size_t i = 0; i < indices.size(); ++i) {
                       for (const int32_t candidate : candidates) {
@@ -214,7 +214,7 @@ std::vector<std::vector<float>> score_last(Model& model, const std::vector<std::
       [&](const std::vector<int32_t>& indices, const std::vector<float>& hidden) {
         const int64_t rows = static_cast<int64_t>(indices.size()), labels = c.score_labels;
         std::vector<float> scores(static_cast<size_t>(rows * labels));
-        const LinearPart part{model.weight(model.parameters().head()), labels, scores.data(), labels};
+        const LinearPart part{model.panels(model.parameters().head()), labels, scores.data(), labels};
         model.kernels().linear->forward(model.exec(), {&part, 1, hidden.data(), c.hidden, rows, c.hidden});
         for (int64_t i = 0; i < rows; ++i) {
           results[static_cast<size_t>(indices[static_cast<size_t>(i)])].assign(

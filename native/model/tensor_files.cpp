@@ -9,8 +9,6 @@
 #include <cstdio>
 #include <cstring>
 
-#include "kernels/linear/linear.h"
-
 namespace lsp {
 
 namespace {
@@ -199,7 +197,7 @@ void write_tensor(const File& file, StoredType type, const TensorToWrite& tensor
   const ParameterSpec& spec = *tensor.spec;
   std::vector<uint16_t> half;
   if (!spec.is_matrix()) {
-    write_values(file, type, tensor.stored, spec.rows, half);
+    write_values(file, type, tensor.stored.f32, spec.rows, half);
     return;
   }
   std::vector<float> rows(static_cast<size_t>(kPanel * spec.columns));

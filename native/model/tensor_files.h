@@ -28,7 +28,7 @@ Buffer read_tensor(const TensorLocation& location, const ParameterSpec& spec, co
 struct TensorToWrite {
   std::string name;
   const ParameterSpec* spec;
-  const float* stored;
+  Panels stored;  // of a vector: its values, in f32
 };
 
 // Writes a safetensors file (row-major, `type` f32, f16 or bf16) under a temporary name beside `path`, syncs

@@ -182,6 +182,7 @@ class Session {
   async #loadModel(path: string, options: TrainOptions): Promise<LanguageModel> {
     this.#output.line(`Loading ${path}`);
     const model = await LanguageModel.load(path, {
+      dtype: 'f32',
       threads: options.threads,
       memoryBudget: options.memoryBudget ?? defaultMemoryBudget(),
       signal: this.#signal,

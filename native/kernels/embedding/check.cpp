@@ -51,6 +51,21 @@ void check_problem(Checker& checker, const Problem& p) {
   });
 }
 
+// A table in bfloat16: its values, widened.
+void check_narrow(Checker& checker, Problem p) {
+  checker.test(shape_text({{"T", p.t}, {"C", p.c}, {"V", p.v}}) + ", bfloat16", [&](Case& c) {
+    const std::vector<uint16_t> narrow = to_bfloat16_panels(p.table, p.v, p.c);
+    const Tensors results = checker.sweep(c, 0, [&](const Kernels& kernels, Exec& exec) {
+      Tensor y{"y", {p.t, p.c}, std::vector<float>(p.t * p.c)};
+      kernels.embedding->forward(exec, {y.values.data(), narrow.data(), p.ids.data(), p.t, p.c});
+      return Tensors{y};
+    });
+    Tensor y{"y", {p.t, p.c}, std::vector<float>(p.t * p.c)};
+    reference::embedding_forward(y.values.data(), p.table.data(), p.ids.data(), p.t, p.c);
+    c.same_bits(results, {y}, "the oracle");
+  });
+}
+
 void check(Checker& checker) {
   check_problem(checker, Problem(1, 1, 1));
   check_problem(checker, Problem(5, 3, 31));
@@ -59,6 +74,8 @@ void check(Checker& checker) {
   Problem padded(40, 20, 33);
   padded.padding_id = padded.ids[0];  // which occurs three times
   check_problem(checker, padded);
+  check_narrow(checker, Problem(1, 1, 1));
+  check_narrow(checker, Problem(40, 65, 33));
   check_problem(checker, Problem(33, 2048, 64));
   check_problem(checker, Problem(17, 576, 4915));  // SmolLM2's hidden size
 }

@@ -2,17 +2,33 @@
 #include "kernels/embedding/embedding.h"
 
 #include "core/parallel.h"
-#include "kernels/linear/linear.h"
 
 namespace lsp {
 namespace LSP_ISA {
 
-static void embedding_forward(Exec& exec, const EmbeddingForward& f) {
+LSP_INLINE float widened(float value) { return value; }
+LSP_INLINE float widened(uint16_t bfloat16) {
+  const uint32_t bits = static_cast<uint32_t>(bfloat16) << 16;
+  float value;
+  __builtin_memcpy(&value, &bits, 4);
+  return value;
+}
+
+template <class B>
+static void look_up(Exec& exec, const EmbeddingForward& f, const B* table) {
   parallel_for(exec, f.t, [&](int64_t row, int) {
-    const float* column = f.table + f.ids[row] / kPanel * f.c * kPanel + f.ids[row] % kPanel;
+    const B* column = table + f.ids[row] / kPanel * f.c * kPanel + f.ids[row] % kPanel;
     float* y = f.y + row * f.c;
-    for (int64_t i = 0; i < f.c; ++i) y[i] = column[i * kPanel];
+    for (int64_t i = 0; i < f.c; ++i) y[i] = widened(column[i * kPanel]);
   });
+}
+
+static void embedding_forward(Exec& exec, const EmbeddingForward& f) {
+  if (f.table.bf16 != nullptr) {
+    look_up(exec, f, f.table.bf16);
+  } else {
+    look_up(exec, f, f.table.f32);
+  }
 }
 
 // Threads split the hidden columns, so each element's sum runs over the tokens in order.

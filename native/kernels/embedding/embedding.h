@@ -1,18 +1,19 @@
 // embedding: looks up rows of the token embedding, and adds their gradients.
 //
-// Dimensions: T tokens, C hidden, V vocabulary. The table has the panel layout of linear.h (a tied LM head is
-// the same memory): panels (ceil(V/32), C, 32).
+// Dimensions: T tokens, C hidden, V vocabulary. The table has the layout of panels.h (a tied LM head is
+// the same memory): (ceil(V/32), C, 32).
 #pragma once
 
 #include <stdint.h>
 
 #include "core/exec.h"
+#include "kernels/linear/panels.h"
 
 namespace lsp {
 
 struct EmbeddingForward {
   float* y;            // (T, C)
-  const float* table;  // panels (ceil(V/32), C, 32)
+  Panels table;        // (ceil(V/32), C, 32)
   const int32_t* ids;  // (T), each in [0, V)
   int64_t t, c;
 };

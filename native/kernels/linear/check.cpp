@@ -167,6 +167,27 @@ void compare_batches(Case& c, const Problem& p, const Tensors& whole, const Kern
   }
 }
 
+// bfloat16 panels: the bits of f32 panels that hold the same values.
+void check_narrow(Checker& checker, Problem p) {
+  checker.test(p.name() + ", bfloat16", [&](Case& c) {
+    const size_t parts = p.n.size();
+    std::vector<std::vector<uint16_t>> narrow(parts);
+    for (size_t i = 0; i < parts; ++i) narrow[i] = to_bfloat16_panels(p.weight[i], p.n[i], p.k);
+    const Tensors results = checker.sweep(c, p.work(), [&](const Kernels& kernels, Exec& exec) {
+      Tensors out;
+      std::vector<LinearPart> linear;
+      for (size_t i = 0; i < parts; ++i)
+        out.push_back({format("y%zu", i), {p.t, p.n[i]}, std::vector<float>(p.t * p.n[i])});
+      for (size_t i = 0; i < parts; ++i)
+        linear.push_back({narrow[i].data(), p.n[i], out[i].values.data(), p.n[i]});
+      kernels.linear->forward(exec, {linear.data(), static_cast<int>(parts), p.x.data(), p.k, p.t, p.k});
+      return out;
+    });
+    const Tensors wide = run(p, *checker.variants().front(), checker.exec(1), 0, p.t, 0);
+    for (const Tensor& y : results) c.same_bits(y, find(wide, y.name), "f32 panels of the same values");
+  });
+}
+
 void check_problem(Checker& checker, const Problem& p) {
   checker.test(p.name(), [&](Case& c) {
     const Tensors results = checker.sweep(
@@ -209,6 +230,11 @@ void check(Checker& checker) {
   check_problem(checker, Problem(32, 576, {1536, 1536}, 0));      // gate and up
   check_problem(checker, Problem(8, 1536, {576}, 0));             // down
   check_problem(checker, Problem(3, 2048, {2048, 512, 512}, 0));  // Llama-3.2-1B: q, k and v
+  check_narrow(checker, Problem(1, 1, {1}, 0));
+  check_narrow(checker, Problem(13, 33, {65, 1}, 0));
+  check_narrow(checker, Problem(5, 1601, {40}, 0));
+  check_narrow(checker, Problem(150, 31, {70}, 0));
+  check_narrow(checker, Problem(17, 576, {576, 192, 192}, 0));
   check_nan(checker);
 }
 

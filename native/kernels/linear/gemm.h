@@ -10,9 +10,10 @@
 namespace lsp {
 namespace LSP_ISA {
 
-// Part of a product: C's panels with their own B.
+// Part of a product: C's panels with their own B, of float or bfloat16.
+template <class B>
 struct GemmPart {
-  const float* b;  // panels, b_panel floats apart
+  const B* b;  // panels, b_panel values apart
   int64_t b_panel;
   int64_t n;  // columns
   float* c;
@@ -20,8 +21,9 @@ struct GemmPart {
   int64_t c_panel;  // floats between the first columns of two panels of C
 };
 
+template <class B>
 struct Gemm {
-  const GemmPart* parts;
+  const GemmPart<B>* parts;
   int part_count;
   const float* a;
   int64_t a_row, a_step;
@@ -37,11 +39,12 @@ LSP_INLINE int64_t gemm_local_floats() { return kRowBlock * kDepth + kRowBlock *
 
 // Panels [first, last) of one part for packed rows. Where fewer than 32 columns are left, `spare` takes the
 // tile.
-LSP_INLINE void gemm_panels(const GemmPart& part, int64_t first, int64_t last, int64_t row, int64_t rows,
+template <class B>
+LSP_INLINE void gemm_panels(const GemmPart<B>& part, int64_t first, int64_t last, int64_t row, int64_t rows,
                             const float* packed, int64_t k_offset, int64_t depth, bool accumulate,
                             float* spare) {
   for (int64_t panel = first; panel < last; ++panel) {
-    const float* b = part.b + panel * part.b_panel + k_offset * kPanelColumns;
+    const B* b = part.b + panel * part.b_panel + k_offset * kPanelColumns;
     float* c = part.c + panel * part.c_panel + row * part.c_row;
     const int64_t columns = min_of(kPanelColumns, part.n - panel * kPanelColumns);
     // A C in panel layout is padded to 32 columns; a row-major one, whose panels lie side by side, ends at n.
@@ -63,7 +66,8 @@ LSP_INLINE void gemm_panels(const GemmPart& part, int64_t first, int64_t last, i
 }
 
 // Splits the work into row blocks and, where these are too few to keep all threads busy, panel ranges.
-static void gemm(Exec& exec, const Gemm& g) {
+template <class B>
+static void gemm(Exec& exec, const Gemm<B>& g) {
   if (g.m == 0) return;
   int64_t panels = 0;
   for (int i = 0; i < g.part_count; ++i) panels += ceil_div(g.parts[i].n, kPanelColumns);

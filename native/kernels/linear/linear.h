@@ -2,8 +2,7 @@
 //
 // Dimensions: T tokens (rows of x and y), K input features, N output features.
 //
-// A weight W (N, K) lives only as panels of 32 output columns: panel p holds, for each k, the 32 floats
-// W[32p..32p+31][k] (ceil(N/32), K, 32); columns past N are zero. Gradients of weights have the same layout.
+// A weight W (N, K) lives only as panels (panels.h). Gradients of weights have the same layout, in f32.
 //
 // Exactness. Every output element is one chain of fused multiply-adds over its reduction index in ascending
 // order, starting from 0 (or from the value in place, where a contract says "adds"). SIMD lanes run over
@@ -13,23 +12,19 @@
 #include <stdint.h>
 
 #include "core/exec.h"
+#include "kernels/linear/panels.h"
 
 namespace lsp {
 
-constexpr int64_t kPanel = 32;
-
-static inline int64_t panel_count(int64_t n) { return (n + kPanel - 1) / kPanel; }
-static inline int64_t panel_floats(int64_t n, int64_t k) { return panel_count(n) * k * kPanel; }
-
 // One weight among several that share their input (q, k and v; gate and up).
 struct LinearPart {
-  const float* weight;  // panels (ceil(n/32), K, 32)
-  int64_t n;            // N of this weight
-  float* y;             // (T, n), rows ldy floats apart
+  Panels weight;  // (ceil(n/32), K, 32)
+  int64_t n;      // N of this weight
+  float* y;       // (T, n), rows ldy floats apart
   int64_t ldy;
 };
 
-// y_i = x W_i^T for each part.
+// y_i = x W_i^T for each part; the weights are all f32 or all bfloat16.
 struct LinearForward {
   const LinearPart* parts;
   int part_count;  // at most 3

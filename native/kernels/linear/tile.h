@@ -1,6 +1,7 @@
 // The register tile behind every matrix product, for per-ISA translation units.
 //
-// C (M, N) = A (M, K) B (K, N): B comes as panels of 32 columns (per k, 32 contiguous floats). A tile of
+// C (M, N) = A (M, K) B (K, N): B comes as panels of 32 columns (per k, 32 contiguous values, float or
+// bfloat16). A tile of
 // `kRows` rows by one or two Vecs stays in registers; each element is one chain of fused multiply-adds over k
 // in ascending order, from 0 or from the value in place.
 #pragma once
@@ -20,8 +21,8 @@ constexpr int kRows = 6, kVecs = 1;
 #endif
 
 // c (R, 16V) += or = a (R, k) b (k, 16V); a(i, p) = a[i * a_row + p * a_step].
-template <int R, int V>
-LSP_INLINE void tile(const float* a, int64_t a_row, int64_t a_step, const float* b, int64_t b_step, float* c,
+template <int R, int V, class B>
+LSP_INLINE void tile(const float* a, int64_t a_row, int64_t a_step, const B* b, int64_t b_step, float* c,
                      int64_t c_row, int64_t k, bool accumulate) {
   Vec sum[R][V];
   if (accumulate) {
@@ -43,20 +44,21 @@ LSP_INLINE void tile(const float* a, int64_t a_row, int64_t a_step, const float*
     for (int v = 0; v < V; ++v) store(c + i * c_row + v * kLanes, sum[i][v]);
 }
 
-template <int R>
-static void panel_rows(const float* a, int64_t a_row, int64_t a_step, const float* b, int64_t b_step,
-                       float* c, int64_t c_row, int64_t k, bool accumulate) {
+template <int R, class B>
+static void panel_rows(const float* a, int64_t a_row, int64_t a_step, const B* b, int64_t b_step, float* c,
+                       int64_t c_row, int64_t k, bool accumulate) {
   for (int v = 0; v < 2; v += kVecs)
-    tile<R, kVecs>(a, a_row, a_step, b + v * kLanes, b_step, c + v * kLanes, c_row, k, accumulate);
+    tile<R, kVecs, B>(a, a_row, a_step, b + v * kLanes, b_step, c + v * kLanes, c_row, k, accumulate);
 }
 
 // One panel of 32 columns by `rows` <= kRows rows.
-static inline void panel_tile(int rows, const float* a, int64_t a_row, int64_t a_step, const float* b,
+template <class B>
+static inline void panel_tile(int rows, const float* a, int64_t a_row, int64_t a_step, const B* b,
                               int64_t b_step, float* c, int64_t c_row, int64_t k, bool accumulate) {
   switch (rows) {
-#define LSP_ROWS(R)                                                      \
-  case R:                                                                \
-    panel_rows<R>(a, a_row, a_step, b, b_step, c, c_row, k, accumulate); \
+#define LSP_ROWS(R)                                                         \
+  case R:                                                                   \
+    panel_rows<R, B>(a, a_row, a_step, b, b_step, c, c_row, k, accumulate); \
     break;
     LSP_ROWS(1)
     LSP_ROWS(2)
@@ -111,7 +113,8 @@ LSP_INLINE void pack_rows(const float* a, int64_t a_row, int64_t a_step, int64_t
 }
 
 // Packed rows times one panel.
-LSP_INLINE void packed_product(int64_t rows, const float* packed, const float* b, float* c, int64_t c_row,
+template <class B>
+LSP_INLINE void packed_product(int64_t rows, const float* packed, const B* b, float* c, int64_t c_row,
                                int64_t k, bool accumulate) {
   int64_t tiles = ceil_div(rows, kRows);
   for (int64_t row = 0; tiles > 0; --tiles) {

@@ -151,6 +151,27 @@ void check_problem(Checker& checker, const Problem& p, const std::string& note =
   });
 }
 
+// bfloat16 panels: the bits of f32 panels that hold the same values.
+void check_narrow(Checker& checker, Problem p) {
+  checker.test(shape_text({{"T", p.t}, {"C", p.c}, {"V", p.v}}) + ", bfloat16", [&](Case& c) {
+    const std::vector<uint16_t> narrow = to_bfloat16_panels(p.weight, p.v, p.c);
+    p.pack();
+    const auto forward = [&](const Panels& weight, const Kernels& kernels, Exec& exec) {
+      Tensor logprob{"logprob", {p.t}, std::vector<float>(p.t)};
+      Tensor entropy{"entropy", {p.t}, std::vector<float>(p.t)};
+      kernels.logprob->forward(
+          exec, {logprob.values.data(), nullptr, entropy.values.data(), nullptr, p.hidden.data(), weight,
+                 p.targets.data(), p.t, p.c, p.v, p.inverse_temperature});
+      return Tensors{logprob, entropy};
+    };
+    const Tensors results = checker.sweep(c, p.work(), [&](const Kernels& kernels, Exec& exec) {
+      return forward(narrow.data(), kernels, exec);
+    });
+    c.same_bits(results, forward(p.panels.data(), *checker.variants().front(), checker.exec(1)),
+                "f32 panels of the same values");
+  });
+}
+
 void check_special(Checker& checker) {
   checker.test("a row without gradient adds nothing", [&](Case& c) {
     Problem p(3, 20, 700);
@@ -208,6 +229,8 @@ void check(Checker& checker) {
   check_problem(checker, Problem(6, 32, 1000, 100), " logits of hundreds");
   check_problem(checker, Problem(6, 32, 1000, 1e-6), " equal logits");
   check_problem(checker, Problem(3, 576, 49152), " (SmolLM2-135M)");
+  check_narrow(checker, Problem(2, 3, 2));
+  check_narrow(checker, Problem(40, 65, 1500));
   check_special(checker);
 }
 

@@ -35,7 +35,8 @@ static ChunkStats chunk_stats(const float* logits, int64_t count, float inverse_
 }
 
 // Packed rows times one chunk of the vocabulary, into (rows, 512).
-static void chunk_logits(int64_t rows, const float* packed, const float* weight, int64_t c, int64_t v,
+template <class B>
+static void chunk_logits(int64_t rows, const float* packed, const B* weight, int64_t c, int64_t v,
                          int64_t chunk, float* logits, int64_t logits_row) {
   const int64_t first = chunk * kChunkPanels, last = min_of(first + kChunkPanels, ceil_div(v, kPanelColumns));
   for (int64_t panel = first; panel < last; ++panel) {
@@ -75,7 +76,8 @@ static void combine_row(const LogprobForward& f, const ChunkStats* stats, int64_
   if (f.entropy != nullptr) f.entropy[row] = finite ? static_cast<float>(log_sum - moment / sum) : bad;
 }
 
-static void logprob_forward(Exec& exec, const LogprobForward& f) {
+template <class B>
+static void forward_with(Exec& exec, const LogprobForward& f, const B* weight) {
   const int64_t chunks = vocab_chunks(f.v), row_blocks = ceil_div(f.t, kRowBlock);
   const int64_t rows_each = ceil_div(f.t, row_blocks);
   const int64_t splits = min_of(chunks, ceil_div(8 * exec.threads(), row_blocks));
@@ -91,7 +93,7 @@ static void logprob_forward(Exec& exec, const LogprobForward& f) {
     const int64_t last = chunks * (item % splits + 1) / splits;
     for (int64_t chunk = chunks * (item % splits) / splits; chunk < last; ++chunk) {
       const int64_t begin = chunk * kVocabChunk, count = min_of(kVocabChunk, f.v - begin);
-      chunk_logits(rows, packed, f.weight, f.c, f.v, chunk, logits, kVocabChunk);
+      chunk_logits(rows, packed, weight, f.c, f.v, chunk, logits, kVocabChunk);
       for (int64_t i = 0; i < rows; ++i) {
         const float* z = logits + i * kVocabChunk;
         const int64_t row = first_row + i;
@@ -109,6 +111,14 @@ static void logprob_forward(Exec& exec, const LogprobForward& f) {
   parallel_for(exec, f.t, [&](int64_t row, int) {
     combine_row(f, stats, chunks, row, f.targets != nullptr ? targets[row] : 0.0f);
   });
+}
+
+static void logprob_forward(Exec& exec, const LogprobForward& f) {
+  if (f.weight.bf16 != nullptr) {
+    forward_with(exec, f, f.weight.bf16);
+  } else {
+    forward_with(exec, f, f.weight.f32);
+  }
 }
 
 // --- Backward
@@ -157,12 +167,12 @@ static void logprob_backward(Exec& exec, const LogprobBackward& b) {
     const float* weight = b.weight + begin * b.c;
     make_logit_gradients(exec, b, begin, count, dz);
     transpose_panels(exec, weight, count, b.c, transposed);
-    const GemmPart to_hidden{transposed, count * kPanelColumns, b.c, b.dhidden, b.c, kPanelColumns};
-    gemm(exec, {&to_hidden, 1, dz, kBackwardColumns, 1, b.t, count, begin > 0});
+    const GemmPart<float> to_hidden{transposed, count * kPanelColumns, b.c, b.dhidden, b.c, kPanelColumns};
+    gemm<float>(exec, {&to_hidden, 1, dz, kBackwardColumns, 1, b.t, count, begin > 0});
     pack_columns(exec, dz, kBackwardColumns, b.t, count, panels);
-    const GemmPart to_weight{panels,        b.t * kPanelColumns, count, b.dweight + begin * b.c,
-                             kPanelColumns, b.c * kPanelColumns};
-    gemm(exec, {&to_weight, 1, b.hidden, 1, b.c, b.c, b.t, true});
+    const GemmPart<float> to_weight{panels,        b.t * kPanelColumns, count, b.dweight + begin * b.c,
+                                    kPanelColumns, b.c * kPanelColumns};
+    gemm<float>(exec, {&to_weight, 1, b.hidden, 1, b.c, b.c, b.t, true});
   }
 }
 

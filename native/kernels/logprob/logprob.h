@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #include "core/exec.h"
+#include "kernels/linear/panels.h"
 
 namespace lsp {
 
@@ -26,7 +27,7 @@ struct LogprobForward {
   float* entropy;  // (T), or null
   float* logits;   // (T, V) raw logits (not divided by the temperature), or null: for sampling a few rows
   const float* hidden;     // (T, C)
-  const float* weight;     // panels (ceil(V/32), C, 32)
+  Panels weight;           // (ceil(V/32), C, 32)
   const int32_t* targets;  // (T)
   int64_t t, c, v;
   float inverse_temperature;
