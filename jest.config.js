@@ -1,9 +1,11 @@
-'use strict';
 /**
  * One worker: the engine under test computes with threads of its own and is timed against the same cores.
  * Types are checked by `npm run typecheck`, so tests are only transpiled (isolatedModules in tsconfig.json).
- * hyparquet is an ES module and needs a transform of its own (see there).
+ * jest's module system is CommonJS: packages that are ES modules, and who imports one of them dynamically, need a
+ * transform of their own (see there).
  */
+const ES_MODULES = ['collapse-white-space', 'franc', 'hyparquet', 'n-gram', 'trigram-utils'];
+const modules = `(?:${ES_MODULES.join('|')})/`;
 
 /** @type {import('jest').Config} */
 module.exports = {
@@ -11,11 +13,11 @@ module.exports = {
   roots: ['<rootDir>/test'],
   testMatch: ['**/*.test.ts'],
   transform: {
-    '/lib/hub/parquet\\.ts$|/node_modules/hyparquet/.+\\.js$':
+    [`/lib/hub/parquet\\.ts$|/node_modules/${modules}.+\\.js$`]:
       '<rootDir>/test/support/common-js-transform.js',
     '^.+\\.ts$': ['ts-jest', { tsconfig: '<rootDir>/tsconfig.json' }],
   },
-  transformIgnorePatterns: ['/node_modules/(?!hyparquet/)'],
+  transformIgnorePatterns: [`/node_modules/(?!${modules})`],
   moduleNameMapper: { '^lsp$': '<rootDir>/lib/index.ts' },
   maxWorkers: 1,
   testTimeout: 120_000,

@@ -40,11 +40,9 @@ describe('checkInstructions', () => {
   });
 
   it.each([
-    [
-      row('language:response_language', { language: 'de' }),
-      /instruction_id_list\[0\].*language:response_language/,
-    ],
-    [row('change_case:capital_word_frequency'), /change_case:capital_word_frequency/],
+    [row('language:response_language', { language: 'xx' }), /`kwargs.language`/],
+    [row('startend:start_phrase', { phrase: 'x' }), /instruction_id_list\[0\].*startend:start_phrase/],
+    [row('change_case:capital_word_frequency'), /`kwargs.capital_relation`/],
     [row('toString'), /toString/],
     [row('length_constraints:number_words', { num_words: 3 }), /`kwargs.relation`/],
     [row('length_constraints:number_words', { relation: 'at least', num_words: null }), /`kwargs.num_words`/],

@@ -47,11 +47,13 @@ function isChance(constraint: Constraint): boolean {
 }
 
 /**
- * For these two ids the reference also asks a language detector for English, which fails on some texts that are
- * no sentences; there, and only there, our check may say yes where the reference says no.
+ * The reference asks another language detector than we do. They disagree about one lower-case list of names and about
+ * one text in two languages; docs/evaluations.md has the agreement over more texts.
  */
-const NEEDS_DETECTOR = ['change_case:english_lowercase', 'change_case:english_capital'];
-const NOT_ENGLISH_TO_THE_DETECTOR = { strict: 1, loose: 2 };
+const MOST_DIFFERENCES: Record<string, number> = {
+  'change_case:english_lowercase': 1,
+  'language:response_language': 1,
+};
 
 /** Verdicts by kind, for the kinds that this library checks and the reference judged. */
 function judged(): Map<string, Judged[]> {
@@ -78,8 +80,8 @@ function judged(): Map<string, Judged[]> {
 (present ? describe : describe.skip)('agreement with the verdicts of IFEval', () => {
   const byKind = present ? judged() : new Map<string, Judged[]>([['none', []]]);
 
-  it('covers 22 kinds', () => {
-    expect(byKind.size).toBe(22);
+  it('covers all kinds but the sentences, which the reference did not judge', () => {
+    expect(byKind.size).toBe(24);
   });
 
   const cases = [...byKind.keys()].flatMap((id) => [[id, 'strict'] as const, [id, 'loose'] as const]);
@@ -89,8 +91,7 @@ function judged(): Map<string, Judged[]> {
       .get(id)!
       .filter((judgement) => judgement.mode === mode && judgement.ours !== judgement.verdict)
       .map(({ key, response, verdict }) => ({ key, verdict, response: response.slice(0, 300) }));
-    const excused = wrong.filter(({ verdict }) => NEEDS_DETECTOR.includes(id) && !verdict);
-    expect(wrong.filter((found) => !excused.includes(found))).toEqual([]);
-    expect(excused.length).toBeLessThanOrEqual(NOT_ENGLISH_TO_THE_DETECTOR[mode]);
+    if (id in MOST_DIFFERENCES) expect(wrong.length).toBeLessThanOrEqual(MOST_DIFFERENCES[id]!);
+    else expect(wrong).toEqual([]);
   });
 });

@@ -40,14 +40,14 @@ export const INSTRUCTION_CASES: InstructionCase[] = [
   {
     lines: ['sentences <= 2', 'sentences: 2', 'at most two sentences', 'fewer than 3 sentences'],
     constraint: { id: 'length_constraints:number_sentences', relation: 'less than', count: 3 },
-    right: ['One here.', 'Dr. Smith came. He left.', 'It costs 3.50 today! Really?'],
-    wrong: ['One. Two. Three.', 'one\ntwo\nthree'],
+    right: ['One here.', 'Dr. Smith came. He left.', 'It costs 3.50 today! Really?', 'one\ntwo\nthree'],
+    wrong: ['One. Two. Three.', 'One?! Two. And three'],
   },
   {
     lines: ['sentences >= 2', 'at least 2 sentences', 'minimum 2 sentences'],
     constraint: { id: 'length_constraints:number_sentences', relation: 'at least', count: 2 },
-    right: ['one thing. another thing.', 'A title\nA line'],
-    wrong: ['Only e.g. this one.', 'J. R. Smith wrote it', '1. Item'],
+    right: ['one thing. another thing.', 'What? Yes', '1. Item'],
+    wrong: ['A title\nA line', 'Mr. J. R. Smith wrote it', 'so it goes... on'],
   },
   {
     lines: ['paragraphs = 2', 'paragraphs: 2', 'exactly two paragraphs', 'paragraphs 2'],
@@ -120,6 +120,24 @@ export const INSTRUCTION_CASES: InstructionCase[] = [
     wrong: ['Quick quote'],
   },
   {
+    lines: ['language: de', 'language: German', 'Answer in German.', 'in German'],
+    constraint: { id: 'language:response_language', language: 'de' },
+    right: ['Das ist eine ganz gewöhnliche Antwort auf eine einfache Frage.', '42'],
+    wrong: ['This is quite an ordinary answer to a simple question.'],
+  },
+  {
+    lines: ['capital words >= 3', 'at least 3 capital words', 'Capital words: three', 'uppercase words > 2'],
+    constraint: { id: 'change_case:capital_word_frequency', relation: 'at least', count: 3 },
+    right: ['THIS is A very BIG one', "DON'T GO", 'CANNOT (NOW)', 'ONE, TWO: THREE', 'A1 B2 C3'],
+    wrong: ['This Is Not', 'STATE-OF-THE-ART U.S.A.', 'ONE 2 3', 'ONE/TWO'],
+  },
+  {
+    lines: ['capital words <= 1', 'at most one capital word', 'fewer than 2 capital words'],
+    constraint: { id: 'change_case:capital_word_frequency', relation: 'less than', count: 2 },
+    right: ['none', 'One ONE'],
+    wrong: ['ONE TWO', "IT'S"],
+  },
+  {
     lines: [
       'lowercase',
       'all lowercase',
@@ -173,8 +191,15 @@ export const INSTRUCTION_CASES: InstructionCase[] = [
   {
     lines: ['json', 'JSON format', 'valid json only', 'in JSON', 'format: json'],
     constraint: { id: 'detectable_format:json_format' },
-    right: ['{"a": [1, 2]}', '```json\n{"a": 1}\n```', '```\n[]\n```', '3'],
-    wrong: ['{a: 1}', 'Here: {"a": 1}', '{"a": 1} done', "{'a': 1}"],
+    right: [
+      '{"a": NaN}',
+      '[-Infinity, "NaN"]',
+      '{"a": [1, 2]}',
+      '```json\n{"a": 1}\n```',
+      '```\n[]\n```',
+      '3',
+    ],
+    wrong: ['1NaN', '-NaN', '"NaN', '{a: 1}', 'Here: {"a": 1}', '{"a": 1} done', "{'a': 1}"],
   },
   {
     lines: ['highlights >= 2', 'highlights: 2', 'at least two highlights', 'highlighted sections >= 2'],

@@ -8,7 +8,8 @@ import {
   parseConstraint,
   satisfies,
 } from '../../lib/rewards/instructions';
-import { sentences } from '../../lib/rewards/instructions/text';
+import { sentences } from '../../lib/rewards/instructions/sentences';
+import { contains, containsWord, countOccurrences } from '../../lib/rewards/instructions/text';
 import { INSTRUCTION_CASES } from './instruction-cases';
 
 describe('every kind', () => {
@@ -37,8 +38,9 @@ describe('every kind', () => {
           expect(wording).toMatch(/^[A-Z].*(?:[.!?"*]|P\.P\.S)$/u);
           if (shown !== null) expect(wording).toContain(String(shown));
           for (const [key, value] of Object.entries(constraint)) {
+            const told = key === 'language' ? 'German' : value;
             if (key === 'id' || key === 'relation' || key === 'count') continue;
-            for (const item of [value].flat()) expect(wording).toContain(String(item));
+            for (const item of [told].flat()) expect(wording).toContain(String(item));
           }
         }
       });
@@ -96,30 +98,85 @@ describe('lines that are no constraint', () => {
 
 describe('checks of long odd answers', () => {
   // Each takes well under a second; quadratic steps over 10,000 repeats stay below the limit, worse ones do not.
-  it.each(['\n', ' ', '*', '[', '<<', '"', ' ******', '. ', '- ', 'p. ', '\n\n'])(
-    'of %j end quickly',
-    (piece) => {
-      const answer = piece.repeat(10_000);
-      const started = performance.now();
-      for (const { constraint } of INSTRUCTION_CASES) satisfies(constraint, answer);
-      expect(performance.now() - started).toBeLessThan(10_000);
-    },
-  );
+  it.each([
+    '\n',
+    ' ',
+    '*',
+    '[',
+    '<<',
+    '"',
+    ' ******',
+    '. ',
+    '- ',
+    'p. ',
+    '\n\n',
+    '\\"',
+    'NaN"',
+    'A.',
+    '?! ',
+    "IT'S-",
+  ])('of %j end quickly', (piece) => {
+    const answer = piece.repeat(10_000);
+    const started = performance.now();
+    for (const { constraint } of INSTRUCTION_CASES) satisfies(constraint, answer);
+    expect(performance.now() - started).toBeLessThan(10_000);
+  });
 });
 
 describe('sentences', () => {
   it.each([
-    ['One. Two! Three? Four…', 4],
+    ['One. Two! Three? Four.', 4],
+    ['One… Two', 1],
     ['"Stop." He left.', 2],
+    ['“Stop.” He left.', 2],
     ['Mr. and Mrs. Smith met Dr. J. Doe at 5 p.m. on Monday.', 1],
-    ['1. First item.\n2. Second item.', 2],
+    ['He came at 5 p.m. The others came later.', 2],
+    ['1. First item.\n2. Second item.', 4],
+    ['at 5. and later', 1],
+    ['A. First\nB. Second', 3],
     ['all lower case. still two.', 2],
-    ['No stop at all', 1],
+    ['No stop\n\nat all', 1],
     ['Version 2.5 is out at example.com today.', 1],
     ['Really?! Yes.', 2],
-    ['***\n---\n', 0],
+    ['wait... what', 1],
+    ['Wait... The end', 2],
+    ['***\n---\n', 1],
     ['So did I. Then we left.', 2],
+    ['A quote?\n"', 1],
+    [' \u3000\n', 0],
   ])('%j are %i', (text, count) => expect(sentences(text)).toHaveLength(count));
+});
+
+describe('any case, as Python sees it', () => {
+  it.each(['i', 'I', 'İ', 'ı'])('%s is an i', (letter) => {
+    expect(contains(`x${letter}nk`, 'ink')).toBe(true);
+    expect(containsWord(`x ${letter}nk.`, 'ink')).toBe(true);
+    expect(countOccurrences(`${letter}${letter}`, 'i')).toBe(2);
+  });
+  it.each([
+    ['ſtep', 'step'],
+    ['\u212aid', 'kid'],
+  ])('%s is %s', (text, word) => expect(containsWord(text, word)).toBe(true));
+});
+
+it("white space is Python's", () => {
+  expect(satisfies({ id: 'punctuation:no_comma' }, '\x1c\x85')).toBe(false);
+  expect(satisfies({ id: 'punctuation:no_comma' }, '\ufeff')).toBe(true);
+});
+
+describe('constraints on the case', () => {
+  const german = 'das ist eine ganz gewöhnliche antwort auf eine einfache frage.';
+  const english = 'this is quite an ordinary answer to a simple question.';
+  it('ask for English where a row of IFEval does', () => {
+    const row = constraintFromIfeval('change_case:english_lowercase', {})!;
+    expect([satisfies(row, english), satisfies(row, german)]).toEqual([true, false]);
+    const capitals = constraintFromIfeval('change_case:english_capital', {})!;
+    expect(satisfies(capitals, english.toUpperCase())).toBe(true);
+    expect(satisfies(capitals, german.toUpperCase())).toBe(false);
+  });
+  it('do not when they are drawn', () => {
+    expect(satisfies({ id: 'change_case:english_lowercase' }, german)).toBe(true);
+  });
 });
 
 it('an unknown id is an error, not a failed check', () => {
@@ -127,7 +184,7 @@ it('an unknown id is an error, not a failed check', () => {
   expect(() => satisfies({ id: 'toString' } as never, 'x')).toThrow(/known instruction/);
 });
 
-it('kinds of IFEval that are not checked here are null', () => {
-  expect(constraintFromIfeval('language:response_language', { language: 'de' })).toBeNull();
+it("ids that are not IFEval's are null", () => {
+  expect(constraintFromIfeval('startend:start_phrase', { phrase: 'x' })).toBeNull();
   expect(constraintFromIfeval('toString', {})).toBeNull();
 });

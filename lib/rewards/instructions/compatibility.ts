@@ -40,6 +40,7 @@ const CONFLICTS: readonly (readonly [InstructionId, readonly InstructionId[]])[]
   [
     'change_case:english_lowercase',
     [
+      'change_case:capital_word_frequency',
       'change_case:english_capital',
       'detectable_content:postscript',
       'detectable_format:multiple_sections',
@@ -52,6 +53,7 @@ const CONFLICTS: readonly (readonly [InstructionId, readonly InstructionId[]])[]
   [
     'change_case:english_capital',
     [
+      'change_case:capital_word_frequency',
       'detectable_format:multiple_sections',
       'detectable_format:constrained_response',
       'startend:end_checker',

@@ -77,8 +77,21 @@ function isJson(answer: string): boolean {
     if (text.startsWith(fence)) text = text.slice(fence.length);
   }
   if (text.endsWith('```')) text = text.slice(0, -3);
+  return (
+    parses(strip(text)) ||
+    parses(strip(text).replace(PYTHON_CONSTANTS, (found) => (found[0] === '"' ? found : ' 0 ')))
+  );
+}
+
+/**
+ * Strings, and the numbers that Python's JSON reader takes and JavaScript's does not. A string without an end runs to the
+ * end of the text, so that it is looked through once.
+ */
+const PYTHON_CONSTANTS = /"(?:[^"\\]|\\[^])*(?:"|\\?$)|NaN|-?Infinity/g;
+
+function parses(json: string): boolean {
   try {
-    JSON.parse(strip(text));
+    JSON.parse(json);
     return true;
   } catch {
     return false;

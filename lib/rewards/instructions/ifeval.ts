@@ -1,5 +1,7 @@
 /** From the rows of the IFEval file (`instruction_id_list`, `kwargs`) to constraints. */
 import { expectArray, expectInteger, expectOneOf, expectString } from '../../options';
+import { LANGUAGES } from './language';
+import { strip } from './text';
 import type { Constraint, Relation } from './types';
 
 type Kwargs = Readonly<Record<string, unknown>>;
@@ -29,7 +31,7 @@ const READERS: Readonly<Record<string, (kwargs: Kwargs) => object>> = {
   'keywords:existence': (k) => ({ keywords: list(k, 'keywords') }),
   'keywords:forbidden_words': (k) => ({ words: list(k, 'forbidden_words') }),
   'keywords:frequency': (k) => ({
-    keyword: text(k, 'keyword').trim(),
+    keyword: strip(text(k, 'keyword')),
     relation: relation(k),
     count: number(k, 'frequency'),
   }),
@@ -41,15 +43,20 @@ const READERS: Readonly<Record<string, (kwargs: Kwargs) => object>> = {
   'detectable_format:number_bullet_lists': (k) => ({ count: number(k, 'num_bullets') }),
   'detectable_format:number_highlighted_sections': (k) => ({ count: number(k, 'num_highlights') }),
   'detectable_format:multiple_sections': (k) => ({
-    splitter: text(k, 'section_spliter').trim(), // spelt so in the file
+    splitter: strip(text(k, 'section_spliter')), // spelt so in the file
     count: number(k, 'num_sections'),
   }),
   'detectable_content:number_placeholders': (k) => ({ count: number(k, 'num_placeholders') }),
-  'detectable_content:postscript': (k) => ({ marker: text(k, 'postscript_marker').trim() }),
+  'detectable_content:postscript': (k) => ({ marker: strip(text(k, 'postscript_marker')) }),
   'startend:end_checker': (k) => ({ phrase: text(k, 'end_phrase') }),
   'combination:repeat_prompt': (k) => ({ prompt: text(k, 'prompt_to_repeat') }),
-  'change_case:english_lowercase': () => ({}),
-  'change_case:english_capital': () => ({}),
+  'language:response_language': (k) => ({ language: expectOneOf('kwargs.language', k.language, LANGUAGES) }),
+  'change_case:capital_word_frequency': (k) => ({
+    relation: relation(k, 'capital_relation'),
+    count: number(k, 'capital_frequency'),
+  }),
+  'change_case:english_lowercase': () => ({ english: true }),
+  'change_case:english_capital': () => ({ english: true }),
   'punctuation:no_comma': () => ({}),
   'detectable_format:title': () => ({}),
   'detectable_format:json_format': () => ({}),
@@ -61,8 +68,7 @@ const READERS: Readonly<Record<string, (kwargs: Kwargs) => object>> = {
 /**
  * The constraint of one instruction of an IFEval row.
  * @param kwargs the row's parameters for it, in the file's names
- * @returns null for kinds that this library does not check (`language:response_language`,
- *   `change_case:capital_word_frequency`) and for ids it does not know
+ * @returns null for ids that are not IFEval's
  * @throws LspError INVALID_ARGUMENT if a parameter is missing or of the wrong type
  */
 export function constraintFromIfeval(id: string, kwargs: Kwargs): Constraint | null {

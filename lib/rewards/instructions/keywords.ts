@@ -14,7 +14,8 @@ import {
   relationOf,
   simplify,
 } from './reading';
-import { contains, containsWord, countOccurrences, words } from './text';
+import { sentences } from './sentences';
+import { contains, containsWord, countOccurrences, isUpper, splitSpace, words } from './text';
 import type { InstructionKind } from './types';
 
 export const existence: InstructionKind<'keywords:existence'> = {
@@ -172,5 +173,45 @@ export const letterFrequency: InstructionKind<'keywords:letter_frequency'> = {
     };
   },
   // Words that have the letter are found for every letter, so one word for each occurrence is enough.
+  minimumWords: ({ relation, count }) => (relation === 'at least' ? count : 0),
+};
+
+/** Signs that the Penn Treebank's rules split off wherever they stand. */
+const SPLIT_OFF = /[;@#$%&?!*()[\]{}<>"«»“”‘’„`]|\.{2,}|--|''|[:,](?!\p{Nd})|\.(?=["'\s]*$)/gu;
+
+/** Places within a word where they split: DO|N'T, IT|'S, CAN|NOT, GON|NA. */
+const SPLIT_WITHIN =
+  /(?<=[^'])(?='(?:s|m|d|ll|re|ve|S|M|D|LL|RE|VE)$|(?:n't|N'T)$)|(?<=^(?:can|d'|gim|gon|got|lem|more|wan|'t))(?=(?:(?<=can)not|(?<=d')ye|(?<=gim|lem)me|(?<=gon|wan)na|(?<=got)ta|(?<=more)'n|(?<='t)(?:is|was))$)/iu;
+
+/** Words without a lower-case letter and with a capital one, split as in the Penn Treebank. */
+function countCapitalWords(answer: string): number {
+  return sentences(answer)
+    .flatMap((sentence) => splitSpace(sentence.replace(SPLIT_OFF, ' ')))
+    .flatMap((word) => word.split(SPLIT_WITHIN))
+    .filter(isUpper).length;
+}
+
+export const capitalWordFrequency: InstructionKind<'change_case:capital_word_frequency'> = {
+  id: 'change_case:capital_word_frequency',
+  satisfies: ({ relation, count }, answer) => holds(countCapitalWords(answer), relation, count),
+  wordings: ({ relation, count }) =>
+    relation === 'at least'
+      ? [
+          `Write at least ${plural(count, 'word')} in capital letters only.`,
+          `Your answer must have ${plural(count, 'word')} or more in ALL CAPITALS.`,
+        ]
+      : [
+          `Write at most ${plural(count - 1, 'word')} in capital letters only.`,
+          `Your answer must not have more than ${plural(count - 1, 'word')} in ALL CAPITALS.`,
+        ],
+  format: ({ relation, count }) => `capital words ${formatRelation(relation, count)}`,
+  parse({ plain }) {
+    const comparison = readComparison(plain, '(?:all )?(?:capital|uppercase|upper case|capitalized) words?');
+    if (!comparison) return null;
+    const { relation, count } = relationOf(comparison, 'at least');
+    if (count < 1 || count > 200) return null;
+    return { id: 'change_case:capital_word_frequency', relation, count };
+  },
+  draw: () => null,
   minimumWords: ({ relation, count }) => (relation === 'at least' ? count : 0),
 };

@@ -5,6 +5,7 @@ import * as keywords from './keywords';
 import * as length from './length';
 import { readLine } from './reading';
 import * as style from './style';
+import { isBlank } from './text';
 import type { Constraint, ConstraintOf, InstructionId, InstructionKind } from './types';
 
 type KindTable = { readonly [Id in InstructionId]: InstructionKind<Id> };
@@ -19,6 +20,8 @@ export const INSTRUCTION_KINDS: KindTable = {
   'keywords:forbidden_words': keywords.forbiddenWords,
   'keywords:frequency': keywords.keywordFrequency,
   'keywords:letter_frequency': keywords.letterFrequency,
+  'language:response_language': style.responseLanguage,
+  'change_case:capital_word_frequency': keywords.capitalWordFrequency,
   'change_case:english_lowercase': style.lowercase,
   'change_case:english_capital': style.uppercase,
   'punctuation:no_comma': style.noComma,
@@ -70,7 +73,7 @@ export function kindOf(constraint: Constraint): InstructionKind {
  */
 export function satisfies(constraint: Constraint, answer: string): boolean {
   const kind = kindOf(constraint);
-  return answer.trim() !== '' && kind.satisfies(constraint, answer);
+  return !isBlank(answer) && kind.satisfies(constraint, answer);
 }
 
 /**

@@ -1,6 +1,7 @@
 /** Kinds about length: words, sentences, paragraphs, and a given paragraph's first word. */
 import { drawInteger, drawOne, formatRelation, holds, plural, readComparison, relationOf } from './reading';
-import { isBlank, sentences, SPACE, strip, words } from './text';
+import { sentences } from './sentences';
+import { isBlank, SPACE, strip, words } from './text';
 import type { InstructionKind, Relation } from './types';
 
 /** Words that a short sentence or paragraph takes. */
@@ -162,5 +163,7 @@ const FIRST_TOKEN = new RegExp(`^(?:(?!${SPACE})[^])+`, 'u');
 /** The first word in lower case, up to its first mark of punctuation, without opening quotes. */
 function firstWord(paragraph: string): string {
   const token = (FIRST_TOKEN.exec(paragraph)?.[0] ?? '').replace(/^'+/, '').replace(/^"+/, '');
-  return token.split(/[.,?!'"]/)[0]!.toLowerCase();
+  const letters = token.split(/[.,?!'"]/)[0]!;
+  // Letter by letter: lower case of a whole word would give a final sigma its own form.
+  return Array.from(letters, (letter) => letter.toLowerCase()).join('');
 }

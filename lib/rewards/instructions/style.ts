@@ -1,15 +1,12 @@
 /** Kinds about case, punctuation, beginnings and ends, and combinations of answers. */
+import { isInLanguage, languageName, LANGUAGES } from './language';
 import { drawOne, readAfter } from './reading';
 import { isBlank, isLower, isUpper, strip, stripCharacters, words } from './text';
 import type { InstructionKind } from './types';
 
-/**
- * IFEval also asks that a language detector finds English in answers of these two kinds. That is left out: the
- * detector is unreliable on short texts, and a check must not depend on chance.
- */
 export const lowercase: InstructionKind<'change_case:english_lowercase'> = {
   id: 'change_case:english_lowercase',
-  satisfies: (_constraint, answer) => isLower(answer),
+  satisfies: ({ english }, answer) => isLower(answer) && (!english || isInLanguage(answer, 'en')),
   wordings: () => [
     'Write everything in lowercase letters.',
     'Do not use any capital letters.',
@@ -28,7 +25,7 @@ export const lowercase: InstructionKind<'change_case:english_lowercase'> = {
 
 export const uppercase: InstructionKind<'change_case:english_capital'> = {
   id: 'change_case:english_capital',
-  satisfies: (_constraint, answer) => isUpper(answer),
+  satisfies: ({ english }, answer) => isUpper(answer) && (!english || isInLanguage(answer, 'en')),
   wordings: () => [
     'Write everything in capital letters.',
     'Use capital letters only.',
@@ -43,6 +40,31 @@ export const uppercase: InstructionKind<'change_case:english_capital'> = {
       : null,
   draw: () => ({ id: 'change_case:english_capital' }),
   minimumWords: () => 1,
+};
+
+const LANGUAGE_BY_NAME = new Map(
+  LANGUAGES.flatMap((code) => [
+    [code, code],
+    [languageName(code).toLowerCase(), code],
+  ]),
+);
+
+export const responseLanguage: InstructionKind<'language:response_language'> = {
+  id: 'language:response_language',
+  satisfies: ({ language }, answer) => isInLanguage(answer, language),
+  wordings: ({ language }) => [
+    `Write your whole answer in ${languageName(language)}.`,
+    `Answer in ${languageName(language)} only.`,
+  ],
+  format: ({ language }) => `language: ${language}`,
+  parse({ text }) {
+    const name = readAfter(text, '(?:answer |write |entirely )?in|language')?.replace(/[ .]+$/, '');
+    const language = name === undefined ? undefined : LANGUAGE_BY_NAME.get(name.toLowerCase());
+    return language === undefined ? null : { id: 'language:response_language', language };
+  },
+  // A small model writes one language, and a detector is unreliable on short answers.
+  draw: () => null,
+  minimumWords: () => 0,
 };
 
 export const noComma: InstructionKind<'punctuation:no_comma'> = {

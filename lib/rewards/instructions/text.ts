@@ -42,6 +42,11 @@ export function stripCharacters(text: string, characters: string): string {
   return text.slice(start, end);
 }
 
+/** The parts between white space. */
+export function splitSpace(text: string): string[] {
+  return text.split(new RegExp(`${SPACE}+`, 'u')).filter((part) => part !== '');
+}
+
 export function isBlank(text: string): boolean {
   return strip(text) === '';
 }
@@ -56,19 +61,25 @@ export function countMatches(text: string, source: string, flags: 'gu' | 'giu' =
   return text.match(new RegExp(source, flags))?.length ?? 0;
 }
 
+/** To Python's regular expressions, in any case, the Turkish letters are an i too; the flag `i` here knows no such rule. */
+function foldTurkish(text: string): string {
+  return text.replace(/[\u0130\u0131]/g, 'i');
+}
+
 /** Occurrences in any case, also inside longer words, without overlaps. */
 export function countOccurrences(text: string, phrase: string): number {
-  return countMatches(text, escape(phrase), 'giu');
+  return countMatches(foldTurkish(text), escape(foldTurkish(phrase)), 'giu');
 }
 
 /** Whether the phrase occurs in any case, also inside a longer word. */
 export function contains(text: string, phrase: string): boolean {
-  return new RegExp(escape(phrase), 'iu').test(text);
+  return new RegExp(escape(foldTurkish(phrase)), 'iu').test(foldTurkish(text));
 }
 
 /** Whether the phrase occurs in any case with word boundaries at both sides. */
 export function containsWord(text: string, phrase: string): boolean {
-  return new RegExp(WORD_BOUNDARY + escape(phrase) + WORD_BOUNDARY, 'iu').test(text);
+  const source = WORD_BOUNDARY + escape(foldTurkish(phrase)) + WORD_BOUNDARY;
+  return new RegExp(source, 'iu').test(foldTurkish(text));
 }
 
 /** A regular expression's source that matches the text itself. */
@@ -84,44 +95,4 @@ export function isLower(text: string): boolean {
 /** At least one cased character, none of them lower or title case. */
 export function isUpper(text: string): boolean {
   return /\p{Uppercase}/u.test(text) && !/\p{Lowercase}|\p{Lt}/u.test(text);
-}
-
-/** Lower-case forms that are followed by a full stop within a sentence. */
-const ABBREVIATIONS = new Set(
-  'mr mrs ms dr prof st jr sr vs etc e.g i.e cf fig no vol approx dept inc ltd co a.m p.m u.s u.k p.s p.p.s'.split(
-    ' ',
-  ),
-);
-
-/** End marks, closing quotes or brackets, then space (or the end): where a sentence may end within a line. */
-const SENTENCE_END = /(?<=[.!?…。！？]["'”’)\]*_]*)\s+/u;
-
-/**
- * Splits text into sentences by simple rules: a line break ends a sentence, and so does ., !, ? or … (with closing
- * quotes or brackets) followed by white space, unless the stop belongs to a known abbreviation, an initial
- * ("J. Smith") or a list's number ("1. "). The case of what follows does not matter, since answers may have to be
- * in lower case. Pieces without a letter or digit do not count. IFEval uses a trained splitter here, so counts of
- * unusual texts can differ from its own.
- */
-export function sentences(text: string): string[] {
-  const found: string[] = [];
-  for (const line of text.split(/\n+/)) {
-    let sentence = '';
-    for (const piece of line.split(SENTENCE_END)) {
-      if (sentence !== '' && endsInAbbreviation(sentence)) sentence += ` ${piece}`;
-      else {
-        if (sentence !== '') found.push(sentence);
-        sentence = piece;
-      }
-    }
-    if (sentence !== '') found.push(sentence);
-  }
-  return found.map(strip).filter((sentence) => words(sentence).length > 0);
-}
-
-function endsInAbbreviation(sentence: string): boolean {
-  const last = /([^\s"“(['‘*_]+)\.$/u.exec(sentence)?.[1];
-  if (last === undefined) return false;
-  if (ABBREVIATIONS.has(last.toLowerCase()) || /^(?!I$)\p{Lu}$/u.test(last)) return true;
-  return /^\d+$/.test(sentence.slice(0, -1));
 }

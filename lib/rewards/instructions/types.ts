@@ -26,8 +26,13 @@ export interface ConstraintParameters {
   'keywords:frequency': { keyword: string; relation: Relation; count: number };
   /** One character, in any case. */
   'keywords:letter_frequency': { letter: string; relation: Relation; count: number };
-  'change_case:english_lowercase': object;
-  'change_case:english_capital': object;
+  /** Written in the language of this ISO 639-1 code, as far as a detector can tell. */
+  'language:response_language': { language: string };
+  /** Words of capital letters only; words are split as in the Penn Treebank. */
+  'change_case:capital_word_frequency': { relation: Relation; count: number };
+  /** `english`: in English too, as rows of IFEval ask; a drawn constraint is about the case alone. */
+  'change_case:english_lowercase': { english?: true };
+  'change_case:english_capital': { english?: true };
   'punctuation:no_comma': object;
   /** Exactly `count` lines that begin with `*` or `-`. */
   'detectable_format:number_bullet_lists': { count: number };
