@@ -2,15 +2,15 @@
  * A language model that samples, scores and saves: the face of the native engine. Everything a caller gives is
  * checked here, so that native code sees only sound arguments; results come back as typed arrays and text.
  */
-import { existsSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { LspError } from '../errors';
+import type { DownloadProgress } from '../hub/file';
+import { resolveModelSource } from '../hub/source';
 import type { NativeModel, NativeModelConfig } from '../native/addon';
 import { fromNativeError, nativeSync, withSignal } from '../native/call';
 import { loadAddon } from '../native/load';
 import {
   checkOptions,
-  describe,
   expectArray,
   expectFunction,
   expectInteger,
@@ -48,6 +48,8 @@ export interface LoadOptions {
   memoryBudget?: number;
   signal?: AbortSignal;
   onProgress?: (progress: LoadProgress) => void;
+  /** Called often while files of a hub id are downloaded; never when all of them are in the cache. */
+  onDownload?: (progress: DownloadProgress) => void;
 }
 
 export interface SaveOptions {
@@ -63,7 +65,7 @@ export interface LogprobOptions {
   signal?: AbortSignal;
 }
 
-const LOAD_OPTIONS = ['device', 'dtype', 'threads', 'memoryBudget', 'signal', 'onProgress'];
+const LOAD_OPTIONS = ['device', 'dtype', 'threads', 'memoryBudget', 'signal', 'onProgress', 'onDownload'];
 
 interface Parts {
   native: NativeModel;
@@ -96,8 +98,9 @@ export class LanguageModel implements AsyncDisposable {
   /**
    * Loads a model into memory (weights in f32).
    *
-   * @param source a .gguf file or a Hugging Face directory of a Llama-family model, or 'tiny', the bundled model
-   * @throws LspError IO_ERROR, INVALID_MODEL_FILE (weights, configuration or tokenizer are damaged),
+   * @param source a .gguf file or a Hugging Face directory of a Llama-family model, 'tiny', the bundled model, or a hub id
+   *   ('org/name', 'org/name@revision', 'org/name:file.gguf'; see `resolveModelSource`), which is downloaded on first use
+   * @throws LspError IO_ERROR, HUB_UNAVAILABLE, HUB_REFUSED, INVALID_MODEL_FILE (weights, configuration or tokenizer are damaged),
    *   INVALID_CHAT_TEMPLATE (it does not parse), UNSUPPORTED_MODEL, OUT_OF_MEMORY (the weights cannot fit),
    *   INVALID_ARGUMENT, UNKNOWN_OPTION, NATIVE_LOAD_FAILED; the signal's reason when aborted
    */
@@ -110,8 +113,9 @@ export class LanguageModel implements AsyncDisposable {
     });
     const signal = expectSignal('signal', given.signal);
     const onProgress = given.onProgress && expectFunction('onProgress', given.onProgress);
+    const onDownload = given.onDownload && expectFunction('onDownload', given.onDownload);
     signal?.throwIfAborted();
-    const opened = openModelSource(localPath(expectString('source', source, { allowEmpty: false })));
+    const opened = openModelSource(await resolveModelSource(source, { signal, onProgress: onDownload }));
     requireWeightsFit(opened.config);
     const { config } = opened;
     const { vocabSize } = config;
@@ -328,22 +332,6 @@ function requireCpu({ device = 'auto', dtype = 'f32' }: LoadOptions): void {
   }
   expectOneOf('device', device, ['auto', 'cpu']);
   expectOneOf('dtype', dtype, ['f32']);
-}
-
-/** Names that could mean something other than a path are refused as such, unless a path of that name exists. */
-function localPath(source: string): string {
-  const isHubId =
-    /^[A-Za-z0-9][\w.-]*\/[A-Za-z0-9][\w.-]*$/.test(source) && !/\.(gguf|safetensors)$/i.test(source);
-  if (isHubId && !existsSync(source)) {
-    throw new LspError(
-      'UNSUPPORTED_MODEL',
-      `Expected a path for \`source\` but nothing lies at ${describe(source)}.`,
-      {
-        remedy: "This version downloads no models: give a .gguf file, a Hugging Face directory, or 'tiny'.",
-      },
-    );
-  }
-  return source;
 }
 
 function defaultThreads(): number {
