@@ -5,6 +5,7 @@
  *   models--org--name/refs/main                      the commit that a branch or tag was when it was asked for
  *   models--org--name/snapshots/<commit>/<file>      a link into blobs
  *   models--org--name/blobs/<hash>                   content; <hash>.incomplete while it is being downloaded
+ *   models--org--name/.no_exist/<commit>/<file>      empty: the hub has said that there is no such file
  *
  * A link is made after its blob is complete, so that whatever can be read in a snapshot is whole.
  */
@@ -64,6 +65,17 @@ export function expectedFolder(repository: Repository): string {
 export function cachedFile(snapshot: string, path: string): string | undefined {
   const file = join(snapshot, path);
   return existsSync(file) && statSync(file).isFile() ? file : undefined;
+}
+
+/** Has the hub said that a commit has no file of that name? */
+export function isKnownAbsent(repository: Repository, commit: string, path: string): boolean {
+  return existsSync(join(repositoryFolder(repository), '.no_exist', commit, path));
+}
+
+export async function markAbsent(repository: Repository, commit: string, path: string): Promise<void> {
+  const marker = join(repositoryFolder(repository), '.no_exist', commit, path);
+  await mkdir(dirname(marker), { recursive: true });
+  await writeFile(marker, '');
 }
 
 /** Makes the link of a complete blob; one that points elsewhere is replaced. */

@@ -10,12 +10,14 @@ import { join } from 'node:path';
 import { LspError } from '../errors';
 import { INDEX_FILE, readDirectoryConfig, readIndex, SINGLE_FILE } from '../model/formats/huggingface';
 import { unsupported } from '../model/formats/model-file';
-import { cachedFile, snapshotFolder } from './cache';
+import { cachedFile, isKnownAbsent, markAbsent, type Repository, snapshotFolder } from './cache';
 import { type HubClient, refused, type RemoteFile } from './client';
 import { downloadFile } from './download';
 import type { HubOptions } from './file';
 
 const REQUIRED_FILES = ['config.json', 'tokenizer.json'];
+/** One of them says where the weights are. */
+const WEIGHTS = [SINGLE_FILE, INDEX_FILE];
 const OPTIONAL_FILES = [
   'generation_config.json',
   'tokenizer_config.json',
@@ -27,21 +29,36 @@ const OPTIONAL_FILES = [
 const MAX_LISTED = 40;
 
 /**
- * The model in a snapshot, if all of it is there: the path of the snapshot, of the .gguf file that is asked for, or of
- * the only .gguf file in it.
+ * The model that the cache has of a commit, if all of it is there: the path of the snapshot, of the .gguf file that is
+ * asked for, or of the only .gguf file of a repository that is known to have no safetensors.
  * @throws LspError INVALID_MODEL_FILE for a damaged list of shards
  */
-export function cachedModel(snapshot: string, file: string | undefined): string | undefined {
+export function cachedModel(
+  repository: Repository,
+  commit: string,
+  file: string | undefined,
+): string | undefined {
+  const snapshot = snapshotFolder(repository, commit);
   if (file !== undefined) return cachedFile(snapshot, file);
-  if (!existsSync(snapshot)) return undefined;
   const has = (name: string) => cachedFile(snapshot, name) !== undefined;
   if (REQUIRED_FILES.every(has)) {
     if (has(SINGLE_FILE)) return snapshot;
     if (has(INDEX_FILE) && [...readIndex(join(snapshot, INDEX_FILE)).keys()].every(has)) return snapshot;
   }
-  if (has('config.json') || has(INDEX_FILE)) return undefined; // a model directory in the making
-  const files = readdirSync(snapshot, { recursive: true, encoding: 'utf8' }).filter(isGguf);
-  return files.length === 1 ? cachedFile(snapshot, files[0]!) : undefined;
+  const isKnown = WEIGHTS.every((name) => isKnownAbsent(repository, commit, name));
+  return isKnown ? onlyCachedGguf(snapshot) : undefined;
+}
+
+/**
+ * The only .gguf file of a snapshot that looks like a GGUF repository's. Whether the repository has others, or
+ * safetensors too, only the hub knows: this is for when it cannot be asked.
+ */
+export function onlyCachedGguf(snapshot: string): string | undefined {
+  if (!existsSync(snapshot)) return undefined;
+  const files = readdirSync(snapshot, { recursive: true, encoding: 'utf8' });
+  if (files.some((name) => name === 'tokenizer.json' || name.includes('.safetensors'))) return undefined;
+  const found = files.filter(isGguf);
+  return found.length === 1 ? cachedFile(snapshot, found[0]!) : undefined;
 }
 
 function isGguf(path: string): boolean {
@@ -69,6 +86,10 @@ export async function downloadModel(
     if (!entry)
       throw refused(client.repository, `no file ${gguf} there`, listed([...remote.keys()].filter(isGguf)));
     const [path] = await downloadAll(client, commit, [entry], [entry], onProgress);
+    // The next call will know what this one has asked for.
+    if (file === undefined) {
+      for (const name of WEIGHTS) await markAbsent(client.repository, commit, name);
+    }
     return path!;
   }
   for (const name of REQUIRED_FILES) {
@@ -85,7 +106,7 @@ export async function downloadModel(
 }
 
 function hasSafetensors(remote: ReadonlyMap<string, RemoteFile>): boolean {
-  return remote.has(SINGLE_FILE) || remote.has(INDEX_FILE);
+  return WEIGHTS.some((name) => remote.has(name));
 }
 
 function onlyGguf(repo: string, paths: readonly string[]): string {

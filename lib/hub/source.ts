@@ -1,11 +1,12 @@
 /** Sources of models that are not on this machine yet: 'org/name', 'org/name@revision', 'org/name:file.gguf'. */
 import { existsSync } from 'node:fs';
+import { LspError } from '../errors';
 import { BUNDLED_MODEL } from '../model/formats/bundled';
 import { expectString, invalid } from '../options';
 import { cachedCommit, snapshotFolder, writeRef, type Repository } from './cache';
 import { HubClient } from './client';
 import { checkHubOptions, type HubOptions, isRepositoryName, isRepositoryPath, isRevision } from './file';
-import { cachedModel, downloadModel } from './model';
+import { cachedModel, downloadModel, onlyCachedGguf } from './model';
 
 interface HubSource extends Repository {
   /** A .gguf file of the repository. */
@@ -31,13 +32,23 @@ export async function resolveModelSource(source: string, options?: HubOptions): 
   if (!parsed) return source;
   const { file, ...repository } = parsed;
   const known = cachedCommit(repository);
-  const cached = known === undefined ? undefined : cachedModel(snapshotFolder(repository, known), file);
+  const cached = known === undefined ? undefined : cachedModel(repository, known, file);
   if (cached !== undefined) return cached;
-  const client = new HubClient(repository, signal);
-  const commit = await client.commit();
-  const path = await downloadModel(client, commit, file, onProgress);
-  await writeRef(repository, commit);
-  return path;
+  try {
+    const client = new HubClient(repository, signal);
+    const commit = await client.commit();
+    const path = await downloadModel(client, commit, file, onProgress);
+    await writeRef(repository, commit);
+    return path;
+  } catch (error) {
+    if (!(error instanceof LspError) || error.code !== 'HUB_UNAVAILABLE') throw error;
+    const fallback =
+      known === undefined || file !== undefined
+        ? undefined
+        : onlyCachedGguf(snapshotFolder(repository, known));
+    if (fallback === undefined) throw error;
+    return fallback;
+  }
 }
 
 /**

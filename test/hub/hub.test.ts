@@ -221,6 +221,25 @@ describe('a GGUF repository', () => {
     expect(hub.seen).toEqual([]);
   });
 
+  test('filled by another program is used where the hub cannot be asked', async () => {
+    const commit = hub.add({ id: 'org/one-GGUF', files: { 'tiny.gguf': gguf, 'config.json': '{}' } });
+    const path = await resolveModelSource('org/one-GGUF:tiny.gguf');
+    writeFileSync(join(snapshotOf('org/one-GGUF', commit), 'config.json'), '{}');
+    hub.seen.length = 0;
+    expect(await resolveModelSource('org/one-GGUF')).toBe(path);
+    expect(hub.seen.length).toBeGreaterThan(0); // there might have been others
+    rmSync(join(cache, 'models--org--one-GGUF/.no_exist'), { recursive: true });
+    process.env['HF_HUB_OFFLINE'] = '1';
+    expect(await resolveModelSource('org/one-GGUF')).toBe(path);
+  });
+
+  test('with safetensors too is a directory, whatever file of it is in the cache', async () => {
+    const commit = hub.add({ id: 'org/mixed', files: { ...modelFiles(), 'tiny.gguf': gguf } });
+    expect(await resolveModelSource('org/mixed:tiny.gguf')).toMatch(/tiny\.gguf$/);
+    expect(await resolveModelSource('org/mixed')).toBe(snapshotOf('org/mixed', commit));
+    expect(existsSync(join(snapshotOf('org/mixed', commit), 'model.safetensors'))).toBe(true);
+  });
+
   test('with several wants a name, and lists them', async () => {
     const files = { 'q4/a.Q4_K_M.gguf': gguf, 'b.Q8_0.gguf': noise(700) };
     const commit = hub.add({ id: 'org/two-GGUF', files });
