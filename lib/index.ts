@@ -20,6 +20,7 @@ export type * from './model/types';
 
 // Files of the Hugging Face hub, and data sets
 export { hubFile, type DownloadProgress, type HubFile, type HubOptions } from './hub/file';
+export { resolveModelSource } from './hub/source';
 export { openDataset } from './hub/dataset';
 export { readRows, type ReadRowsOptions, type Row } from './hub/rows';
 

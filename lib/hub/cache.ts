@@ -5,6 +5,7 @@
  *   models--org--name/refs/main                      the commit that a branch or tag was when it was asked for
  *   models--org--name/snapshots/<commit>/<file>      a link into blobs
  *   models--org--name/blobs/<hash>                   content; <hash>.incomplete while it is being downloaded
+ *   models--org--name/.no_exist/<commit>/<file>      empty: the hub has said that there is no such file
  *
  * A link is made after its blob is complete, so that whatever can be read in a snapshot is whole.
  */
@@ -12,6 +13,8 @@ import { randomUUID } from 'node:crypto';
 import { existsSync, readFileSync, statSync } from 'node:fs';
 import { mkdir, rename, symlink, writeFile } from 'node:fs/promises';
 import { dirname, join, relative } from 'node:path';
+import { LspError } from '../errors';
+import { ioError } from '../model/formats/model-file';
 import { hubLibrary } from './library';
 import { hubSettings } from './settings';
 
@@ -66,6 +69,19 @@ export function cachedFile(snapshot: string, path: string): string | undefined {
   return existsSync(file) && statSync(file).isFile() ? file : undefined;
 }
 
+/** Has the hub said that a commit has no file of that name? */
+export function isKnownAbsent(repository: Repository, commit: string, path: string): boolean {
+  return existsSync(join(repositoryFolder(repository), '.no_exist', commit, path));
+}
+
+export async function markAbsent(repository: Repository, commit: string, path: string): Promise<void> {
+  const marker = join(repositoryFolder(repository), '.no_exist', commit, path);
+  await withDisk(marker, async () => {
+    await mkdir(dirname(marker), { recursive: true });
+    await writeFile(marker, '');
+  });
+}
+
 /** Makes the link of a complete blob; one that points elsewhere is replaced. */
 export async function linkBlob(blob: string, file: string): Promise<void> {
   await mkdir(dirname(file), { recursive: true });
@@ -79,8 +95,20 @@ export async function linkBlob(blob: string, file: string): Promise<void> {
 export async function writeRef(repository: Repository, commit: string): Promise<void> {
   if (isCommit(repository.revision)) return;
   const path = join(repositoryFolder(repository), 'refs', repository.revision);
-  await mkdir(dirname(path), { recursive: true });
   const temporary = `${path}.${randomUUID()}.tmp`;
-  await writeFile(temporary, commit);
-  await rename(temporary, path);
+  await withDisk(path, async () => {
+    await mkdir(dirname(path), { recursive: true });
+    await writeFile(temporary, commit);
+    await rename(temporary, path);
+  });
+}
+
+/** System errors of the cache's disk as `IO_ERROR`; all else as it is. */
+export async function withDisk<T>(path: string, run: () => Promise<T>): Promise<T> {
+  try {
+    return await run();
+  } catch (error) {
+    const isSystem = (error as NodeJS.ErrnoException | null)?.syscall !== undefined;
+    throw isSystem && !(error instanceof LspError) ? ioError(path, 'write into the cache', error) : error;
+  }
 }

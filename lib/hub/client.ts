@@ -100,6 +100,11 @@ export class HubClient {
   }
 }
 
+/** A mistyped path looks like a hub id. */
+function noPath({ type, repo }: Repository): string {
+  return type === 'model' ? ` (There is no path ${repo} either.)` : '';
+}
+
 /** The `HUB_UNAVAILABLE` error; throw what it returns. */
 export function unavailable(repository: Repository, received: string, cause?: unknown): LspError {
   return new LspError(
@@ -107,7 +112,9 @@ export function unavailable(repository: Repository, received: string, cause?: un
     `Expected the files of ${repository.repo} in ${expectedFolder(repository)} or from the hub but received: ` +
       `${received}.`,
     {
-      remedy: `Try again when the hub can be reached, or put them into the cache with ${command(repository)}.`,
+      remedy:
+        'Try again when the hub can be reached, or put them into the cache with ' +
+        `${command(repository)}.${noPath(repository)}`,
       cause,
     },
   );
@@ -128,7 +135,7 @@ export function refused(
     {
       remedy:
         `${remedy ?? 'Check the name.'} Files that are already on this machine belong into ` +
-        `${expectedFolder(repository)} (${command(repository)} puts them there).`,
+        `${expectedFolder(repository)} (${command(repository)} puts them there).${noPath(repository)}`,
       cause,
     },
   );
@@ -157,7 +164,11 @@ function hubError(repository: Repository, error: unknown): LspError {
   }
   if (typeof status === 'number')
     return unavailable(repository, `the hub answered with status ${status}`, error);
-  return unavailable(repository, `no answer from ${hubSettings().endpoint} (${reasonOf(error)})`, error);
+  return unavailable(
+    repository,
+    `no whole answer from ${hubSettings().endpoint} (${reasonOf(error)})`,
+    error,
+  );
 }
 
 /** Node's fetch says only "fetch failed"; the cause knows why. */

@@ -10,9 +10,7 @@ import { createHash, type Hash } from 'node:crypto';
 import { constants, createReadStream, existsSync } from 'node:fs';
 import { type FileHandle, mkdir, open, rename, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { LspError } from '../errors';
-import { ioError } from '../model/formats/model-file';
-import { blobPath, linkBlob, snapshotFolder } from './cache';
+import { blobPath, linkBlob, snapshotFolder, withDisk } from './cache';
 import { type HubClient, type RemoteFile, unavailable } from './client';
 
 /** Called with the bytes of this file that are there so far. */
@@ -60,7 +58,7 @@ async function completeBlob(
     const hash = startHash(file);
     const { size } = await handle.stat();
     let position = Math.min(size, file.bytes + 1);
-    if (position > 0 && position <= file.bytes) await hashFile(incomplete, position, hash);
+    if (position > 0 && position <= file.bytes) await hashFile(incomplete, position, hash, client.signal);
     onBytes(Math.min(position, file.bytes));
     if (position < file.bytes)
       position = await fetchRest(client, commit, file, { handle, position, hash, onBytes });
@@ -124,18 +122,9 @@ function startHash({ hash, bytes }: RemoteFile): Hash {
   return hash.length === 64 ? createHash('sha256') : createHash('sha1').update(`blob ${bytes}\0`);
 }
 
-async function hashFile(path: string, length: number, hash: Hash): Promise<void> {
+async function hashFile(path: string, length: number, hash: Hash, signal?: AbortSignal): Promise<void> {
   for await (const chunk of createReadStream(path, { end: length - 1, highWaterMark: 1 << 20 })) {
+    signal?.throwIfAborted();
     hash.update(chunk as Buffer);
-  }
-}
-
-/** System errors of the cache's disk as `IO_ERROR`; all else as it is. */
-async function withDisk<T>(path: string, run: () => Promise<T>): Promise<T> {
-  try {
-    return await run();
-  } catch (error) {
-    const isSystem = (error as NodeJS.ErrnoException | null)?.syscall !== undefined;
-    throw isSystem && !(error instanceof LspError) ? ioError(path, 'write into the cache', error) : error;
   }
 }

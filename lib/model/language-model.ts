@@ -60,10 +60,11 @@ export class LanguageModel implements AsyncDisposable {
   /**
    * Loads a model into memory.
    *
-   * @param source a .gguf file or a Hugging Face directory of a Llama-family model, or 'tiny', the bundled model
-   * @throws LspError IO_ERROR, INVALID_MODEL_FILE (weights, configuration or tokenizer are damaged),
-   *   INVALID_CHAT_TEMPLATE (it does not parse), UNSUPPORTED_MODEL, OUT_OF_MEMORY (the weights cannot fit),
-   *   INVALID_ARGUMENT, UNKNOWN_OPTION, NATIVE_LOAD_FAILED; the signal's reason when aborted
+   * @param source a .gguf file or a Hugging Face directory of a model of a known family, 'tiny', the bundled model, or a
+   *   hub id ('org/name', 'org/name@revision', 'org/name:file.gguf'), which is downloaded on first use
+   * @throws LspError IO_ERROR, HUB_UNAVAILABLE, HUB_REFUSED, INVALID_MODEL_FILE (weights, configuration or tokenizer
+   *   are damaged), INVALID_CHAT_TEMPLATE (it does not parse), UNSUPPORTED_MODEL, OUT_OF_MEMORY (the weights cannot
+   *   fit), INVALID_ARGUMENT, UNKNOWN_OPTION, NATIVE_LOAD_FAILED; the signal's reason when aborted
    */
   static async load(source: string, options?: LoadOptions): Promise<LanguageModel> {
     return new LanguageModel(await loadModel(source, options, 'language'));

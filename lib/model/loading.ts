@@ -2,21 +2,14 @@
  * From a source to weights in memory: the way of everything that computes, whatever its head. Options are checked and
  * files are looked through before any weight is read.
  */
-import { existsSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { LspError } from '../errors';
+import type { DownloadProgress } from '../hub/file';
+import { resolveModelSource } from '../hub/source';
 import type { NativeModel, NativeModelConfig } from '../native/addon';
 import { fromNativeError, nativeSync, withSignal } from '../native/call';
 import { loadAddon } from '../native/load';
-import {
-  checkOptions,
-  describe,
-  expectFunction,
-  expectInteger,
-  expectOneOf,
-  expectSignal,
-  expectString,
-} from '../options';
+import { checkOptions, expectFunction, expectInteger, expectOneOf, expectSignal } from '../options';
 import { type ModelSource, openModelSource } from './formats';
 import {
   availableMemory,
@@ -52,9 +45,19 @@ export interface LoadOptions {
   memoryBudget?: number;
   signal?: AbortSignal;
   onProgress?: (progress: LoadProgress) => void;
+  /** Called often while files of a hub id are downloaded; never when all of them are in the cache. */
+  onDownload?: (progress: DownloadProgress) => void;
 }
 
-export const LOAD_OPTION_NAMES = ['device', 'dtype', 'threads', 'memoryBudget', 'signal', 'onProgress'];
+export const LOAD_OPTION_NAMES = [
+  'device',
+  'dtype',
+  'threads',
+  'memoryBudget',
+  'signal',
+  'onProgress',
+  'onDownload',
+];
 
 /** What stands on top of the layers: a prediction of tokens, or scores of whole sequences. */
 export type Head = 'language' | 'score';
@@ -83,8 +86,9 @@ export async function loadModel(
   const memoryBudget = expectInteger('memoryBudget', given.memoryBudget ?? defaultMemoryBudget(), { min: 1 });
   const signal = expectSignal('signal', given.signal);
   const onProgress = given.onProgress && expectFunction('onProgress', given.onProgress);
+  const onDownload = given.onDownload && expectFunction('onDownload', given.onDownload);
   signal?.throwIfAborted();
-  const opened = openModelSource(localPath(expectString('source', source, { allowEmpty: false })));
+  const opened = openModelSource(await resolveModelSource(source, { signal, onProgress: onDownload }));
   const { config, path } = opened;
   requireHead(head, opened);
   const dtype = asked === 'auto' ? fittingType(opened) : asked;
@@ -139,22 +143,6 @@ function requireCpu({ device = 'auto' }: LoadOptions): void {
     });
   }
   expectOneOf('device', device, ['auto', 'cpu']);
-}
-
-/** Names that could mean something other than a path are refused as such, unless a path of that name exists. */
-function localPath(source: string): string {
-  const isHubId =
-    /^[A-Za-z0-9][\w.-]*\/[A-Za-z0-9][\w.-]*$/.test(source) && !/\.(gguf|safetensors)$/i.test(source);
-  if (isHubId && !existsSync(source)) {
-    throw new LspError(
-      'UNSUPPORTED_MODEL',
-      `Expected a path for \`source\` but nothing lies at ${describe(source)}.`,
-      {
-        remedy: "This version downloads no models: give a .gguf file, a Hugging Face directory, or 'tiny'.",
-      },
-    );
-  }
-  return source;
 }
 
 function defaultThreads(): number {

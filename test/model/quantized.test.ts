@@ -49,10 +49,12 @@ const fixtures = readFixtures();
 const names = [...fixtures.keys()];
 const typeNumber = (type: StoredType) => [...GGUF_TYPES].find(([, name]) => name === type)![0];
 
+const plainInput = tinyGguf({ hidden: 256, ffn: 512 });
+
 /** Hidden 256: one row is a block of a K-quant. Matrices hold the first `blockCount` blocks of a fixture over and over. */
 function modelOf({ type, blocks, values }: Fixture, blockCount: number, stored: 'blocks' | 'values'): string {
   const { elements, bytes } = BLOCKS[type];
-  const input = tinyGguf({ hidden: 256, ffn: 512 });
+  const input = { ...plainInput, tensors: plainInput.tensors.map((tensor) => ({ ...tensor })) };
   for (const tensor of input.tensors) {
     const [width, rows] = tensor.dimensions.map(Number);
     if (rows === undefined) continue;

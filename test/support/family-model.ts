@@ -1,6 +1,6 @@
 /**
  * Models of test/fixtures/families.json as Hugging Face directories. Their weights follow from a formula, the same as
- * in scripts/fixtures/families.py, which had transformers compute what the tests compare with.
+ * in test/fixtures/make_families.py, which had transformers compute what the tests compare with.
  */
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';

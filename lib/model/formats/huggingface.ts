@@ -19,10 +19,14 @@ import { SAFETENSORS_TYPES } from './tensor-types';
 const MAX_CONFIG_BYTES = 2 ** 20;
 const MAX_INDEX_BYTES = 16 * 2 ** 20;
 const MAX_SHARDS = 4096;
-const SINGLE_FILE = 'model.safetensors';
-const INDEX_FILE = 'model.safetensors.index.json';
+export const SINGLE_FILE = 'model.safetensors';
+export const INDEX_FILE = 'model.safetensors.index.json';
 
-export function openHuggingFace(directory: string): ModelSource {
+/**
+ * The configuration of a model directory; weights and tokenizer need not be there.
+ * @throws LspError INVALID_MODEL_FILE, UNSUPPORTED_MODEL, IO_ERROR
+ */
+export function readDirectoryConfig(directory: string): ModelConfig {
   const configPath = join(directory, 'config.json');
   if (!existsSync(configPath)) {
     throw corrupt(
@@ -34,7 +38,11 @@ export function openHuggingFace(directory: string): ModelSource {
   const config = readJsonObject(configPath, MAX_CONFIG_BYTES);
   const generationPath = join(directory, 'generation_config.json');
   const generation = existsSync(generationPath) ? readJsonObject(generationPath, MAX_CONFIG_BYTES) : null;
-  const modelConfig = readHuggingFaceConfig(configPath, config, generation);
+  return readHuggingFaceConfig(configPath, config, generation);
+}
+
+export function openHuggingFace(directory: string): ModelSource {
+  const modelConfig = readDirectoryConfig(directory);
   const { files, tensors } = readWeights(directory);
   const locations = locate(tensors, modelConfig);
   checkTensors(directory, modelConfig, locations);
@@ -84,7 +92,7 @@ function readFile(path: string): LocatedTensor[] {
 }
 
 /** Shard file → names of its tensors. */
-function readIndex(path: string): Map<string, Set<string>> {
+export function readIndex(path: string): Map<string, Set<string>> {
   const map = readJsonObject(path, MAX_INDEX_BYTES)['weight_map'];
   if (!isRecord(map)) throw corrupt(path, '`weight_map` is missing or not an object.');
   const shards = new Map<string, Set<string>>();
