@@ -6,6 +6,7 @@ import { expectInteger } from '../options';
 import { Commands } from './chat/commands';
 import { type ChatSampling, Conversation } from './chat/conversation';
 import { chatAtTerminal, chatFromLines } from './chat/session';
+import { localModel, MODEL_SOURCES } from './local-model';
 import { Output, type Streams } from './output';
 import { stopOnSignals } from './signals';
 import { isOfTinyFamily } from './tiny-family';
@@ -29,11 +30,7 @@ const DEFAULT_NEW_TOKENS = 512;
 export function chatCommand(streams: Streams): Command {
   return new Command('chat')
     .description('Talk with a model. It remembers the conversation as far as its context reaches.')
-    .option(
-      '--model <path>',
-      'a .gguf file, a Hugging Face directory, or the name of a bundled model',
-      'tiny',
-    )
+    .option('--model <source>', MODEL_SOURCES, 'tiny')
     .option('--system <text>', 'system message: how the model is to behave')
     .option(
       '--temperature <t>',
@@ -97,7 +94,7 @@ async function chat(flags: ChatFlags, output: Output, streams: Streams): Promise
 
 async function loadModel(flags: ChatFlags, output: Output, signal: AbortSignal): Promise<LanguageModel> {
   try {
-    return await LanguageModel.load(flags.model, {
+    return await LanguageModel.load(await localModel(flags.model, output, signal), {
       signal,
       onProgress: ({ loadedBytes, totalBytes }) => output.progress(loadedBytes / totalBytes, 'loading'),
       ...(flags.threads !== undefined && { threads: flags.threads }),

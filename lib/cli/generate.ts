@@ -6,6 +6,7 @@ import { checkGenerateOptions } from '../model/generate-options';
 import { LanguageModel } from '../model/language-model';
 import { expectInteger } from '../options';
 import type { ChatMessage, Completion, GenerateOptions, Prompt } from '../model/types';
+import { localModel, MODEL_SOURCES } from './local-model';
 import { Output, printable, type Streams } from './output';
 import { stopOnSignals } from './signals';
 import { checkUsage, numberFlag, UsageError } from './usage';
@@ -29,7 +30,7 @@ interface GenerateFlags {
 export function generateCommand(streams: Streams): Command {
   return new Command('generate')
     .description('Generate text. The prompt is a user message; it is read from stdin without --prompt.')
-    .requiredOption('--model <path>', 'a .gguf file, a Hugging Face directory, or tiny, the bundled model')
+    .requiredOption('--model <source>', MODEL_SOURCES)
     .option('--prompt <text>', 'what to ask')
     .option('--system <text>', 'system message')
     .option('--max-new-tokens <n>', 'most tokens of an answer', numberFlag, 256)
@@ -54,11 +55,12 @@ export function generateCommand(streams: Streams): Command {
 
 async function generate(flags: GenerateFlags, output: Output): Promise<void> {
   const prompt = await promptOf(flags);
-  const options = optionsOf(flags);
   const stopper = stopOnSignals();
   const { signal } = stopper;
   try {
-    await using model = await LanguageModel.load(flags.model, {
+    const path = await localModel(flags.model, output, signal);
+    const options = optionsOf(flags, path);
+    await using model = await LanguageModel.load(path, {
       signal,
       ...(flags.threads !== undefined && { threads: flags.threads }),
     });
@@ -78,7 +80,7 @@ async function generate(flags: GenerateFlags, output: Output): Promise<void> {
  * What to generate, checked in the words of flags before anything is loaded: of the model only its configuration is
  * read.
  */
-function optionsOf(flags: GenerateFlags): GenerateOptions {
+function optionsOf(flags: GenerateFlags, path: string): GenerateOptions {
   const options: GenerateOptions = {
     maxNewTokens: flags.maxNewTokens,
     temperature: flags.temperature,
@@ -87,7 +89,7 @@ function optionsOf(flags: GenerateFlags): GenerateOptions {
     seed: flags.seed,
     ...(flags.stop && { stop: flags.stop }),
   };
-  const { config } = openModelSource(flags.model);
+  const { config } = openModelSource(path);
   checkUsage(() => {
     if (flags.threads !== undefined) expectInteger('threads', flags.threads, { min: 1, max: 256 });
     // No prompt is there yet, so that only what no prompt could mend is refused.

@@ -11,6 +11,7 @@ import {
 } from '../run/memory-estimate';
 import { resolveTrainOptions } from '../run/train-options';
 import { workloadOf } from './training/workload';
+import { localModel, MODEL_SOURCES } from './local-model';
 import { Output, type Streams } from './output';
 
 interface InfoFlags {
@@ -21,15 +22,16 @@ interface InfoFlags {
 export function infoCommand(streams: Streams): Command {
   return new Command('info')
     .description('Show the configuration, tensors and tokenizer of a model, and what training it needs.')
-    .argument('<path>', 'a .gguf file, a Hugging Face directory, or tiny, the bundled model')
+    .argument('<source>', MODEL_SOURCES)
     .option('--tensors', 'list every tensor')
     .option('--json', 'machine-readable output')
     .addHelpText(
       'after',
       '\nExamples:\n  $ lsp info model.gguf\n  $ lsp info --tensors --json model.gguf | jq .tensors[0]',
     )
-    .action((path: string, flags: InfoFlags) => {
-      showInfo(path, flags, new Output({ json: flags.json ?? false, streams }));
+    .action(async (source: string, flags: InfoFlags) => {
+      const output = new Output({ json: flags.json ?? false, streams });
+      showInfo(await localModel(source, output), flags, output);
     });
 }
 

@@ -4,6 +4,7 @@ import { LspError } from '../errors';
 import { choicesOf, defaultOf, metaOf, TRAIN_OPTION_NAMES, type TrainOptionName } from '../run/train-options';
 import { BUNDLED_MODEL, openModelSource } from '../model/formats';
 import { withConfigFile } from './config-flag';
+import { localModel, MODEL_SOURCES, shortName } from './local-model';
 import { Output, type Streams } from './output';
 import { isOfTinyFamily } from './tiny-family';
 import { trainRun } from './training/session';
@@ -23,10 +24,7 @@ second leaves at once; --resume goes on as if nothing had happened.`;
 export function trainCommand(streams: Streams): Command {
   const command = new Command('train')
     .description('Improve a model by playing against itself; needs no data.')
-    .option(
-      '--model <path>',
-      'a .gguf file, a Hugging Face directory, or tiny, the bundled model (default: tiny)',
-    )
+    .option('--model <source>', `${MODEL_SOURCES} (default: tiny)`)
     .option('--out <dir>', 'run directory to make (default: runs/ and the name of the model)')
     .option('--resume <dir>', 'run directory to go on with')
     .option('--config <file>', 'YAML or JSON file of these options, in camelCase; flags win over it')
@@ -37,7 +35,10 @@ export function trainCommand(streams: Streams): Command {
     const { model, out, resume, json, ...given } = withConfigFile(flags);
     const output = new Output({ json: json === true, streams });
     const start = startOf({ model, out, resume });
-    await trainRun({ ...start, given: withTask(start, given) }, output);
+    if ('resume' in start) return trainRun({ ...start, given }, output);
+    const path = await localModel(start.model, output);
+    const named = { ...start, model: path, name: shortName(start.model) };
+    return trainRun({ ...named, given: withTask(path, given) }, output);
   });
 }
 
@@ -75,8 +76,8 @@ function startOf(flags: Record<'model' | 'out' | 'resume', unknown>): Start {
 }
 
 /** The bundled model, and what came out of it, play in the world it was made for, unless something else is asked for. */
-function withTask(start: Start, given: Record<string, unknown>): Record<string, unknown> {
-  const fitsWorld = given.task === undefined && 'model' in start && isOfTheWorld(start.model);
+function withTask(model: string, given: Record<string, unknown>): Record<string, unknown> {
+  const fitsWorld = given.task === undefined && isOfTheWorld(model);
   return fitsWorld ? { ...given, task: 'world' } : given;
 }
 

@@ -1,6 +1,6 @@
 /** One evaluation of a model, and of another to compare with, from options to what is printed. */
 import { createHash } from 'node:crypto';
-import { basename, join, resolve } from 'node:path';
+import { join, resolve } from 'node:path';
 import { LspError } from '../../errors';
 import { compareVerdicts, evaluationConfig, readVerdicts, runEvaluation } from '../../eval';
 import type { EvaluationProgress, EvaluationResult, RunEvaluationOptions } from '../../eval';
@@ -10,6 +10,7 @@ import { fingerprintModel } from '../../model/fingerprint';
 import { pathOfSource } from '../../model/formats';
 import { LanguageModel } from '../../model/language-model';
 import { expectInteger } from '../../options';
+import { localModel, shortName } from '../local-model';
 import { formatDuration, type Output } from '../output';
 import { stopOnSignals } from '../signals';
 import { checkUsage, Exit, UsageError } from '../usage';
@@ -69,7 +70,7 @@ class EvalSession {
     if (differences) {
       this.output.line();
       this.output.line(
-        this.output.bold(`${basename(model)} against ${basename(against!)}, on the same items`),
+        this.output.bold(`${shortName(model)} against ${shortName(against!)}, on the same items`),
       );
       for (const line of comparisonTable(differences)) this.output.line(line);
     }
@@ -92,19 +93,16 @@ class EvalSession {
     out: string | undefined,
   ): Promise<{ result: EvaluationResult; folder: string }> {
     const { output, signal, evaluation, flags } = this;
-    const { path, files } = await fingerprintModel(pathOfSource(source), signal);
-    const options = this.#options({
-      name: basename(path),
-      files: files.map(({ file, sha256 }) => ({ file, sha256 })),
-    });
-    const folder = resolve(out ?? defaultFolder(evaluation, options, basename(path)));
-    await using model = await LanguageModel.load(source, {
+    const path = await localModel(source, output, signal);
+    const { files } = await fingerprintModel(pathOfSource(path), signal);
+    const name = shortName(source);
+    const options = this.#options({ name, files: files.map(({ file, sha256 }) => ({ file, sha256 })) });
+    const folder = resolve(out ?? defaultFolder(evaluation, options, name));
+    await using model = await LanguageModel.load(path, {
       signal,
       ...(flags.threads !== undefined && { threads: flags.threads }),
     });
-    output.note(
-      `${evaluation.name}: ${evaluationConfig(evaluation, options).count} items, ${basename(path)}`,
-    );
+    output.note(`${evaluation.name}: ${evaluationConfig(evaluation, options).count} items, ${name}`);
     const result = await runEvaluation(evaluation, model, {
       ...options,
       out: folder,
@@ -149,7 +147,7 @@ async function isResultsFolder(path: string): Promise<boolean> {
 function defaultFolder(evaluation: AnyEvaluation, options: RunEvaluationOptions, model: string): string {
   const config = evaluationConfig(evaluation, options);
   const hash = createHash('sha256').update(JSON.stringify(config)).digest('hex').slice(0, 8);
-  return join('evals', `${evaluation.name}-${model.replace(/\.gguf$/i, '')}-${hash}`);
+  return join('evals', `${evaluation.name}-${model}-${hash}`);
 }
 
 /** The text beside the progress bar; the time left by what was done since the first report. */

@@ -5,7 +5,7 @@
  * model is loaded, so that a typo leaves nothing behind. From then on a failure or a signal leaves a run that can be
  * resumed.
  */
-import { basename, join, resolve } from 'node:path';
+import { basename, join } from 'node:path';
 import type { GrpoTrainer } from '../../grpo';
 import type { Learner } from '../../learn/learner';
 import { LspError, type LspErrorCode } from '../../errors';
@@ -21,6 +21,7 @@ import { fingerprintModel, verifyStartingModel, type StartingModel } from '../..
 import { RunDirectory } from '../../run/run-directory';
 import { resolveTrainOptions, resumeTrainOptions, type TrainOptions } from '../../run/train-options';
 import { formatDuration, type Output } from '../output';
+import { shortName } from '../local-model';
 import { stopOnSignals } from '../signals';
 import { checkUsage } from '../usage';
 import { runVersions } from '../versions';
@@ -36,6 +37,8 @@ export interface TrainRequest {
   given: Readonly<Record<string, unknown>>;
   /** A new run; without `out` it goes into `runs/`, under a name that is free. */
   model?: string;
+  /** Its short name, for the run's. */
+  name?: string;
   out?: string;
   /** A run to go on with. */
   resume?: string;
@@ -122,9 +125,9 @@ class Session {
     await runAll(this.#cleanup.splice(0).reverse());
   }
 
-  async #planNew({ model, out, given }: TrainRequest): Promise<Plan> {
+  async #planNew({ model, name, out, given }: TrainRequest): Promise<Plan> {
     const options = checkUsage(() => resolveTrainOptions(given));
-    const path = out ?? (await vacantPath(model!));
+    const path = out ?? (await vacantPath(name ?? shortName(model!)));
     await RunDirectory.checkVacant(path);
     const source = openModelSource(model!); // a model that cannot be read is refused before it is hashed
     const startingModel = await fingerprintModel(source.path, this.#signal);
@@ -306,8 +309,7 @@ class Session {
 }
 
 /** runs/tiny, then runs/tiny-2, and so on: the first that nothing lies at. */
-async function vacantPath(model: string): Promise<string> {
-  const name = basename(resolve(model)).replace(/\.gguf$/i, '');
+async function vacantPath(name: string): Promise<string> {
   for (let number = 1; ; number++) {
     const path = join('runs', number === 1 ? name : `${name}-${number}`);
     if ((await statusOf(path)) === null) return path;
