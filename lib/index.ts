@@ -47,9 +47,25 @@ export {
 } from './run/run-directory';
 export { writeReport, type WriteReportOptions } from './report';
 
+// Evaluations
+export { Gsm8k, type Gsm8kItem, type Gsm8kOptions, type Gsm8kVerdict } from './eval/gsm8k';
+export { IfEval, type IfEvalItem, type IfEvalOptions, type IfEvalVerdict } from './eval/ifeval';
+
 // Rewards
 export { FunctionReward, type FunctionRewardOptions, type ScoreFunction } from './rewards/function-reward';
 export { MajorityVote, type MajorityVoteOptions } from './rewards/majority-vote';
+export { MathAnswer, type MathAnswerOptions } from './rewards/math-answer';
+export {
+  ANSWER_PLACES,
+  answersEqual,
+  canonicalAnswer,
+  evaluateExpression,
+  extractAnswer,
+  type AnswerPlace,
+  type Expression,
+  type ExtractOptions,
+  type Rational,
+} from './rewards/maths';
 export { RewardModel, type RewardModelOptions } from './rewards/reward-model';
 export {
   RewardError,
@@ -70,6 +86,7 @@ export {
   describe,
   drawConstraints,
   formatConstraint,
+  IFEVAL_IDS,
   INSTRUCTION_IDS,
   parseConstraint,
   satisfies,

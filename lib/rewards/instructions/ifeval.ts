@@ -65,6 +65,9 @@ const READERS: Readonly<Record<string, (kwargs: Kwargs) => object>> = {
   'combination:two_responses': () => ({}),
 };
 
+/** The 25 kinds of IFEval. */
+export const IFEVAL_IDS: readonly string[] = Object.keys(READERS);
+
 /**
  * The constraint of one instruction of an IFEval row.
  * @param kwargs the row's parameters for it, in the file's names

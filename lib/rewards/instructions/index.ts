@@ -2,7 +2,7 @@
 export { areCompatible, areFeasible, wordsWithin } from './compatibility';
 export { checkInstructions, type IfevalItem, type InstructionVerdicts } from './check';
 export { DEFAULT_VOCABULARY, drawConstraints, type DrawConstraintsOptions } from './draw';
-export { constraintFromIfeval } from './ifeval';
+export { constraintFromIfeval, IFEVAL_IDS } from './ifeval';
 export {
   describe,
   formatConstraint,
