@@ -16,6 +16,7 @@ export type LspErrorCode =
   | 'OUT_OF_MEMORY' // an allocation failed, or the preflight says that it would
   | 'IO_ERROR' // reading or writing failed: missing file, full disk, permissions
   | 'REWARD_FAILED' // a reward threw, hung, or returned something that is not a score
+  | 'SANDBOX_UNAVAILABLE' // no sandbox for foreign code on this machine, or it failed to start a program
   | 'TRAINING_DIVERGED' // NaN or infinity in loss, gradient or weights
   | 'INVALID_CHECKPOINT' // a run directory that cannot be resumed
   | 'DISPOSED' // use after dispose()
