@@ -39,14 +39,15 @@ const MAIN = 'main.py';
 
 /** Limits given, the others from `defaults`. @throws LspError INVALID_ARGUMENT */
 export function settleLimits(given: Partial<SandboxLimits>, defaults: SandboxLimits): SandboxLimits {
-  const entries = LIMIT_NAMES.map((name) => [
-    name,
-    expectInteger(name, given[name] ?? defaults[name], {
-      min: LEAST[name],
-      ...(name === 'timeoutMs' && { max: 2 ** 31 - 1 }), // the longest delay of a timer in Node
-    }),
-  ]);
-  return Object.fromEntries(entries);
+  const limit = (name: keyof SandboxLimits, max?: number): number =>
+    expectInteger(name, given[name] ?? defaults[name], { min: LEAST[name], max });
+  return {
+    timeoutMs: limit('timeoutMs', 2 ** 31 - 1), // the longest delay of a timer in Node
+    memoryBytes: limit('memoryBytes'),
+    maxProcesses: limit('maxProcesses'),
+    maxOutputBytes: limit('maxOutputBytes'),
+    maxFileBytes: limit('maxFileBytes'),
+  };
 }
 
 /** @throws LspError INVALID_ARGUMENT, UNKNOWN_OPTION */
