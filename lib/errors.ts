@@ -18,6 +18,7 @@ export type LspErrorCode =
   | 'HUB_UNAVAILABLE' // the hub cannot be asked: offline, unreachable, failing, or cut off
   | 'HUB_REFUSED' // the hub has no such repository, revision or file, or does not give it without permission
   | 'REWARD_FAILED' // a reward threw, hung, or returned something that is not a score
+  | 'SANDBOX_UNAVAILABLE' // no sandbox for foreign code on this machine, or it failed to start a program
   | 'TRAINING_DIVERGED' // NaN or infinity in loss, gradient or weights
   | 'INVALID_CHECKPOINT' // a run directory that cannot be resumed
   | 'DISPOSED' // use after dispose()

@@ -80,3 +80,39 @@ export function judgeMessages(query: string, answer: string): ChatMessage[] {
 
 /** What the judge's turn begins with, so that the next token is the number. */
 export const JUDGE_PREFIX = 'Points: ';
+
+/** A worked example of the coding task: what the Challenger writes, in the form that `parseCodingQuery` reads. */
+export interface CodingExample {
+  specification: string;
+  /** `def name(arguments):` */
+  signature: string;
+  /** Asserts, a line each. */
+  tests: readonly string[];
+}
+
+export const CODING_CHALLENGER_SYSTEM =
+  'You invent tasks for a Python programmer. Write one sentence that says what a function does, then its def line, ' +
+  'then three assert lines that call it with different results. Never write the body of the function. Every task is about ' +
+  'something new.';
+
+export const ASK_FOR_CODING_TASK = 'Next task, please.';
+
+/** What the Challenger writes. */
+export function renderCodingExample({ specification, signature, tests }: CodingExample): string {
+  return [`Task: ${specification}`, signature, ...tests].join('\n');
+}
+
+/** What the Solver is asked; some of the tests say what is meant, the others stay unseen. */
+export function codingMessage(
+  specification: string,
+  entryPoint: string,
+  signature: string | null,
+  shown: readonly string[],
+): string {
+  const lines = [...(signature === null ? [] : [signature]), ...shown];
+  const example = lines.length === 0 ? '' : `\n\n\`\`\`python\n${lines.join('\n')}\n\`\`\``;
+  return (
+    `Write the Python function ${entryPoint}. ${specification}${example}\n\n` +
+    'Answer with one Python code block that contains the whole function.'
+  );
+}

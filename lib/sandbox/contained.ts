@@ -1,0 +1,213 @@
+/**
+ * One run of bubblewrap: starts it, feeds it, watches it, and stops it so that nothing survives.
+ *
+ * The first process of the sandbox's process namespace is stopped, not bubblewrap: the kernel ends a first process
+ * only after all others of its namespace, whatever they have done about signals, sessions and parents, and bubblewrap
+ * waits for it. So when bubblewrap has ended, nothing of the program is left.
+ */
+import { spawn, type ChildProcess } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import type { Readable, Writable } from 'node:stream';
+import { LspError } from '../errors';
+import { bubblewrapArguments, type Descriptors, type PassedFile } from './bubblewrap';
+import type { SandboxLimits, SandboxResult, SandboxStatus } from './types';
+import { usageOf } from './usage';
+
+/**
+ * Root runs programs as this user and group, which owns nothing: the limit of processes does not hold for root's, and
+ * a way out of the sandbox should lead to as little as possible.
+ */
+export const UNPRIVILEGED = 65_534;
+
+export interface Containment {
+  /** Absolute path of `bwrap`. */
+  bubblewrap: string;
+  seccomp: Uint8Array;
+  readOnly: readonly string[];
+}
+
+export interface ContainedProgram {
+  command: readonly string[];
+  files: readonly PassedFile[];
+  stdin: string | Uint8Array;
+  limits: SandboxLimits;
+}
+
+export interface ContainedResult extends SandboxResult {
+  /** Whether its use of memory was seen at all: a run can be too short for it. */
+  watched: boolean;
+}
+
+const DESCRIPTORS: Descriptors = { status: 3, seccomp: 4, files: 5 };
+
+const WATCH_EVERY_MS = 20;
+const MAX_FILES = 4096;
+/** How long bubblewrap may take to report its child, or to end after its child was stopped. */
+const PATIENCE_MS = 5000;
+/** 128 + SIGXCPU: stopped at the limit of processor time. */
+const EXIT_CPU_LIMIT = 152;
+
+/** @throws the signal's reason; LspError SANDBOX_UNAVAILABLE if the program was not started */
+export async function runContained(
+  containment: Containment,
+  program: ContainedProgram,
+  signal?: AbortSignal,
+): Promise<ContainedResult> {
+  signal?.throwIfAborted();
+  return new ContainedRun(containment, program).result(signal);
+}
+
+type Stop = Exclude<SandboxStatus, 'ok' | 'failed'> | 'aborted';
+
+class ContainedRun {
+  readonly #limits: SandboxLimits;
+  readonly #child: ChildProcess;
+  readonly #started = performance.now();
+  readonly #stdout: LimitedOutput;
+  readonly #stderr: LimitedOutput;
+  #status = '';
+  /** The limit that ended it. */
+  #stopped: Stop | null = null;
+  #first: { pid: number; startTime: string | null } | null = null;
+  #watched = false;
+  #timers: NodeJS.Timeout[] = [];
+
+  constructor(containment: Containment, { command, files, stdin, limits }: ContainedProgram) {
+    this.#limits = limits;
+    const { readOnly, seccomp } = containment;
+    const root = process.getuid?.() === 0;
+    const options = bubblewrapArguments(command, { limits, files, readOnly, descriptors: DESCRIPTORS });
+    this.#child = spawn(containment.bubblewrap, options, {
+      cwd: '/',
+      env: {},
+      stdio: ['pipe', 'pipe', 'pipe', 'pipe', 'pipe', ...files.map(() => 'pipe' as const)],
+      ...(root && { uid: UNPRIVILEGED, gid: UNPRIVILEGED }),
+    });
+    const streams = this.#child.stdio as unknown as (Readable & Writable)[];
+    const inputs = [stdin, null, null, null, seccomp, ...files.map(({ content }) => content)];
+    streams.forEach((stream, i) => {
+      // What does not read its input to the end breaks the pipe; that is its business.
+      stream.on('error', () => undefined);
+      const input = inputs[i];
+      if (input != null) stream.end(input);
+    });
+    const full = (): void => this.#stop('output');
+    this.#stdout = new LimitedOutput(streams[1]!, limits.maxOutputBytes, full);
+    this.#stderr = new LimitedOutput(streams[2]!, limits.maxOutputBytes, full);
+    streams[DESCRIPTORS.status]!.on('data', (piece: Buffer) => this.#readStatus(piece));
+  }
+
+  async result(signal: AbortSignal | undefined): Promise<ContainedResult> {
+    const onAbort = (): void => this.#stop('aborted');
+    signal?.addEventListener('abort', onAbort, { once: true });
+    this.#timers.push(setTimeout(() => this.#stop('timeout'), this.#limits.timeoutMs));
+    this.#timers.push(setInterval(() => this.#watch(), WATCH_EVERY_MS));
+    try {
+      await new Promise<void>((resolve, reject) => {
+        this.#child.once('error', (error) => reject(notStarted(error.message)));
+        this.#child.once('close', () => resolve());
+      });
+    } finally {
+      for (const timer of this.#timers) clearTimeout(timer);
+      signal?.removeEventListener('abort', onAbort);
+    }
+    signal?.throwIfAborted();
+    return this.#outcome();
+  }
+
+  #outcome(): ContainedResult {
+    // bubblewrap reports an exit code only for a program that it has started.
+    const code = /"exit-code":\s*(\d+)/.exec(this.#status)?.[1];
+    if (this.#stopped === null && code === undefined) {
+      throw notStarted(this.#stderr.text.trim() || 'no reason');
+    }
+    const exitCode = this.#stopped === null ? Number(code) : null;
+    return {
+      status: this.#limitReached() ?? (exitCode === 0 ? 'ok' : 'failed'),
+      exitCode,
+      stdout: this.#stdout.text,
+      stderr: this.#stderr.text,
+      seconds: (performance.now() - this.#started) / 1000,
+      watched: this.#watched,
+    };
+  }
+
+  #limitReached(): SandboxStatus | null {
+    if (this.#stopped === 'aborted') throw new LspError('INTERNAL', 'Expected a signal that is aborted.');
+    if (this.#stopped !== null) return this.#stopped;
+    return new RegExp(`"exit-code":\\s*${EXIT_CPU_LIMIT}\\b`).test(this.#status) ? 'timeout' : null;
+  }
+
+  #readStatus(piece: Buffer): void {
+    this.#status += piece.toString('latin1');
+    const pid = /"child-pid":\s*(\d+)/.exec(this.#status)?.[1];
+    if (this.#first !== null || pid === undefined) return;
+    this.#first = { pid: Number(pid), startTime: startTimeOf(Number(pid)) };
+    if (this.#stopped !== null) this.#kill();
+  }
+
+  #watch(): void {
+    if (this.#first === null || this.#stopped !== null) return;
+    const usage = usageOf(this.#first.pid, this.#limits.memoryBytes);
+    if (usage === null) return;
+    if (usage.processes > 1) this.#watched = true;
+    if (usage.memoryBytes > this.#limits.memoryBytes) this.#stop('memory');
+    else if (usage.files > MAX_FILES) this.#stop('files');
+  }
+
+  #stop(cause: Stop): void {
+    if (this.#stopped !== null) return;
+    this.#stopped = cause;
+    // Before its child is known bubblewrap must not be killed: the child could miss that its parent has gone.
+    if (this.#first !== null) this.#kill();
+    this.#timers.push(setTimeout(() => this.#child.kill('SIGKILL'), PATIENCE_MS));
+  }
+
+  #kill(): void {
+    const { pid, startTime } = this.#first!;
+    const running = this.#child.exitCode === null && this.#child.signalCode === null;
+    // Ids are used again: only the process that bubblewrap named, while bubblewrap still waits for it.
+    if (!running || startTime === null || startTimeOf(pid) !== startTime) return;
+    try {
+      process.kill(pid, 'SIGKILL');
+    } catch {
+      this.#child.kill('SIGKILL'); // takes its child along: --die-with-parent
+    }
+  }
+}
+
+/** Keeps the first bytes of a stream, and tells when there are more; goes on reading, so that nobody waits. */
+class LimitedOutput {
+  readonly #pieces: Buffer[] = [];
+  #bytes = 0;
+
+  constructor(stream: Readable, limitBytes: number, onFull: () => void) {
+    stream.on('data', (piece: Buffer) => {
+      const room = limitBytes - this.#bytes;
+      if (room > 0) this.#pieces.push(piece.subarray(0, room));
+      this.#bytes += piece.length;
+      if (piece.length > room) onFull();
+    });
+  }
+
+  get text(): string {
+    return Buffer.concat(this.#pieces).toString('utf8');
+  }
+}
+
+/** Field 22 of proc(5), with which an id names one process for good; null if there is no such process. */
+function startTimeOf(pid: number): string | null {
+  try {
+    const status = readFileSync(`/proc/${pid}/stat`, 'latin1');
+    return status.slice(status.lastIndexOf(')') + 2).split(' ')[19] ?? null;
+  } catch {
+    return null;
+  }
+}
+
+function notStarted(reason: string): LspError {
+  return new LspError(
+    'SANDBOX_UNAVAILABLE',
+    `Expected bubblewrap to start a program but received: ${reason.slice(0, 500)}.`,
+  );
+}

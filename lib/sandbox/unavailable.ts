@@ -1,0 +1,23 @@
+/** The one error of a sandbox that cannot be had, with what to do about it. */
+import { LspError } from '../errors';
+
+const INSTALL =
+  'Code that a model wrote runs only in a sandbox. Install bubblewrap 0.7 or newer and Python 3 (Debian, Ubuntu: ' +
+  'apt-get install bubblewrap python3), and see docs/sandbox.md.';
+
+/** What the kernel says where it does not let bubblewrap make namespaces. */
+const NO_NAMESPACES = /permission denied|operation not permitted|no permissions|no space left/i;
+
+const ALLOW_NAMESPACES =
+  'This machine does not let bubblewrap make namespaces. In a container: run it with --security-opt seccomp=unconfined ' +
+  '(and apparmor=unconfined), or run outside of it; on a host: allow user namespaces for bubblewrap (sysctl ' +
+  'kernel.unprivileged_userns_clone, or an AppArmor profile). See docs/sandbox.md.';
+
+/** @param received what there is instead of a sandbox */
+export function unavailable(received: string, cause?: unknown): LspError {
+  return new LspError(
+    'SANDBOX_UNAVAILABLE',
+    `Expected a sandbox for untrusted code but received ${received}.`,
+    { cause, remedy: NO_NAMESPACES.test(received) ? ALLOW_NAMESPACES : INSTALL },
+  );
+}

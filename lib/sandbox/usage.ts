@@ -1,0 +1,89 @@
+/**
+ * How much a running sandbox uses, read from /proc of the host.
+ *
+ * Limits of the kernel count per process; 32 processes of 512 MiB each would be 16 GiB. Control groups would count
+ * them together, but where one may make them differs between every two machines, so they are counted here.
+ */
+import { readdirSync, readFileSync, statfsSync } from 'node:fs';
+import { WORK_FOLDER } from './bubblewrap';
+
+export interface Usage {
+  processes: number;
+  /** Bytes of memory that belong to the processes (not to files), and of files in the work folder. */
+  memoryBytes: number;
+  /** Files and folders in the work folder. */
+  files: number;
+}
+
+/**
+ * What the processes below `root` use together; null once there are none. `root` is the first process of its
+ * namespace, and whatever loses its parent there becomes its child, so nothing can leave the tree.
+ * @param enough memory from which it is worth counting pages that processes share only once, which is slow
+ */
+export function usageOf(root: number, enough: number): Usage | null {
+  const processes = descendants(root);
+  if (processes.length === 0) return null;
+  const files = filesOf(root);
+  const resident = sum(processes.map(residentBytes));
+  const exact = files.bytes + resident > enough ? sum(processes.map(proportionalBytes)) : resident;
+  return { processes: processes.length, memoryBytes: files.bytes + exact, files: files.count };
+}
+
+function descendants(root: number): number[] {
+  const found = read(`/proc/${root}/stat`) === null ? [] : [root];
+  for (const process of found) {
+    for (const task of tasksOf(process)) {
+      const children = read(`/proc/${process}/task/${task}/children`) ?? '';
+      found.push(...(children.match(/\d+/g) ?? []).map(Number));
+    }
+  }
+  return found;
+}
+
+function tasksOf(process: number): string[] {
+  try {
+    return readdirSync(`/proc/${process}/task`);
+  } catch {
+    return []; // ended meanwhile
+  }
+}
+
+/** Anonymous and shared memory; pages that processes share count for each. */
+function residentBytes(process: number): number {
+  return kibibytes(read(`/proc/${process}/status`), ['RssAnon', 'RssShmem']);
+}
+
+/** The same with shared pages divided among those that share them. */
+function proportionalBytes(process: number): number {
+  const rollup = read(`/proc/${process}/smaps_rollup`);
+  if (rollup === null || !rollup.includes('Pss_Anon')) return residentBytes(process);
+  return kibibytes(rollup, ['Pss_Anon', 'Pss_Shmem']);
+}
+
+function kibibytes(text: string | null, names: readonly string[]): number {
+  return sum(
+    names.map((name) => 1024 * Number(new RegExp(`^${name}:\\s+(\\d+) kB`, 'm').exec(text ?? '')?.[1] ?? 0)),
+  );
+}
+
+/** Empty files cost memory, too, which no size of a file system limits. */
+function filesOf(root: number): { bytes: number; count: number } {
+  try {
+    const { bsize, blocks, bfree, files, ffree } = statfsSync(`/proc/${root}/root${WORK_FOLDER}`);
+    return { bytes: (blocks - bfree) * bsize, count: files - ffree };
+  } catch {
+    return { bytes: 0, count: 0 }; // not mounted yet, or ended meanwhile
+  }
+}
+
+function read(path: string): string | null {
+  try {
+    return readFileSync(path, 'latin1');
+  } catch {
+    return null;
+  }
+}
+
+function sum(values: readonly number[]): number {
+  return values.reduce((total, value) => total + value, 0);
+}
