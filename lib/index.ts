@@ -48,8 +48,7 @@ export {
 export { writeReport, type WriteReportOptions } from './report';
 
 // Evaluations
-export { Gsm8k, type Gsm8kItem, type Gsm8kOptions, type Gsm8kVerdict } from './eval/gsm8k';
-export { IfEval, type IfEvalItem, type IfEvalOptions, type IfEvalVerdict } from './eval/ifeval';
+export * from './eval';
 
 // Rewards
 export { FunctionReward, type FunctionRewardOptions, type ScoreFunction } from './rewards/function-reward';

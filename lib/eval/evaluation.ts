@@ -33,7 +33,7 @@ export interface AnsweredItem<Item extends EvaluationItem = EvaluationItem> {
  * What a judge says of an item. `failed` is for what is no fault of the answer (an endpoint that is down): the item
  * stays open, is reported, and is judged again when the evaluation is run again.
  */
-export type Judgement<Verdict> = { verdict: Verdict } | { failed: string };
+export type ItemJudgement<Verdict> = { verdict: Verdict } | { failed: string };
 
 export interface JudgeContext {
   signal: AbortSignal;
@@ -78,5 +78,5 @@ export interface Evaluation<Item extends EvaluationItem = EvaluationItem, Verdic
    * One judgement an item, in the order given. Called with some tens of items at a time; may take long, and must end
    * soon after the signal aborts. Throws only for what makes going on useless (no sandbox, a wrong key).
    */
-  judge(answered: readonly AnsweredItem<Item>[], context: JudgeContext): Promise<Judgement<Verdict>[]>;
+  judge(answered: readonly AnsweredItem<Item>[], context: JudgeContext): Promise<ItemJudgement<Verdict>[]>;
 }

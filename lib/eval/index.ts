@@ -5,11 +5,14 @@ export type {
   Evaluation,
   EvaluationItem,
   Generation,
-  Judgement,
+  ItemJudgement,
   JudgeContext,
   Json,
   Metric,
 } from './evaluation';
+export { Gsm8k, type Gsm8kItem, type Gsm8kOptions, type Gsm8kVerdict } from './gsm8k';
+export * from './humaneval';
+export { IfEval, type IfEvalItem, type IfEvalOptions, type IfEvalVerdict } from './ifeval';
 export { compareVerdicts, readVerdicts } from './compare';
 export {
   ResultsFolder,

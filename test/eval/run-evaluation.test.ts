@@ -2,7 +2,7 @@
 import { appendFile, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { Evaluation, Judgement } from '../../lib/eval/evaluation';
+import type { Evaluation, ItemJudgement } from '../../lib/eval/evaluation';
 import { ResultsFolder } from '../../lib/eval/results-folder';
 import { runEvaluation } from '../../lib/eval/run-evaluation';
 import type { PolicyModel } from '../../lib/learn/policy';
@@ -45,7 +45,7 @@ class Lengths implements Evaluation<Item, Verdict> {
 
   async judge(
     answered: readonly { item: Item; answers: readonly { text: string }[] }[],
-  ): Promise<Judgement<Verdict>[]> {
+  ): Promise<ItemJudgement<Verdict>[]> {
     return Promise.resolve(
       answered.map(({ item, answers }) => {
         this.judged.push(item.id);

@@ -14,7 +14,7 @@ import type {
   EvaluationItem,
   Generation,
   JudgeContext,
-  Judgement,
+  ItemJudgement,
   Json,
 } from '../evaluation';
 import { HUB_DATA, readData } from '../data';
@@ -115,7 +115,7 @@ export class Gsm8k implements Evaluation<Gsm8kItem, Gsm8kVerdict> {
   async judge(
     answered: readonly AnsweredItem<Gsm8kItem>[],
     { signal }: JudgeContext,
-  ): Promise<Judgement<Gsm8kVerdict>[]> {
+  ): Promise<ItemJudgement<Gsm8kVerdict>[]> {
     return answered.map(({ item, answers }) => {
       signal.throwIfAborted();
       const read = (place: AnswerPlace) => answers.map(({ text }) => formOf(text, place));

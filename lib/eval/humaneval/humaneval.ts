@@ -4,7 +4,7 @@
  * It departs from the published harness in one thing: tests and answer are in two processes that exchange plain data,
  * so that an answer cannot reach the tests or the verdict (assets/sandbox/judge.py). All published solutions pass.
  */
-import { checkOptions, expectArray, expectInteger, expectOneOf, expectString, invalid } from '../../options';
+import { checkOptions, expectArray, expectInteger, expectOneOf, invalid } from '../../options';
 import type { Prompt } from '../../model/types';
 import { expectSandbox } from '../../rewards/code';
 import { inLanes, Sandbox, testSolution, type SolutionVerdict } from '../../sandbox';
@@ -13,7 +13,7 @@ import type {
   Evaluation,
   Generation,
   JudgeContext,
-  Judgement,
+  ItemJudgement,
   Json,
   Metric,
 } from '../evaluation';
@@ -22,8 +22,8 @@ import { COMPLETION_STOPS, helpersOf, programOf, type AnswerStyle } from './prog
 import { readItems, type HumanEvalItem } from './rows';
 
 export interface HumanEvalOptions {
-  /** Path of HumanEval.jsonl. */
-  data: string;
+  /** Path of HumanEval's rows. Default: the hub's openai/openai_humaneval. */
+  data?: string;
   /** Default: `await Sandbox.open()`. */
   sandbox?: Sandbox;
   /** 'chat' (default): the question in a message. 'completion': the question as it is, to be continued. */
@@ -88,7 +88,7 @@ export class HumanEval implements Evaluation<HumanEvalItem, HumanEvalVerdict> {
   /**
    * @throws LspError INVALID_ARGUMENT, UNKNOWN_OPTION, IO_ERROR (no such file), SANDBOX_UNAVAILABLE
    */
-  static async load(options: HumanEvalOptions): Promise<HumanEval> {
+  static async load(options: HumanEvalOptions = {}): Promise<HumanEval> {
     const checked = checkOptions(options, ['data', 'sandbox', 'style', 'k', 'timeoutMs'], 'HumanEval.load');
     const k = expectArray('k', checked.k ?? [1], { nonEmpty: true }).map((count) =>
       expectInteger('k', count, { min: 1 }),
@@ -96,7 +96,7 @@ export class HumanEval implements Evaluation<HumanEvalItem, HumanEvalVerdict> {
     if (new Set(k).size < k.length) throw invalid('k', 'numbers that differ', k.join(', '));
     const style = expectOneOf('style', checked.style ?? 'chat', ['chat', 'completion']);
     const timeoutMs = expectInteger('timeoutMs', checked.timeoutMs ?? 10_000, { min: 1, max: 2 ** 31 - 1 });
-    const items = await readItems(expectString('data', checked.data, { allowEmpty: false }));
+    const items = await readItems(checked.data);
     const sandbox = checked.sandbox === undefined ? await Sandbox.open() : expectSandbox(checked.sandbox);
     return new HumanEval({ items, sandbox, style, k, timeoutMs });
   }
@@ -113,7 +113,7 @@ export class HumanEval implements Evaluation<HumanEvalItem, HumanEvalVerdict> {
   async judge(
     answered: readonly AnsweredItem<HumanEvalItem>[],
     { signal }: JudgeContext,
-  ): Promise<Judgement<HumanEvalVerdict>[]> {
+  ): Promise<ItemJudgement<HumanEvalVerdict>[]> {
     signal.throwIfAborted();
     for (const { item, answers } of answered) {
       if (answers.length >= this.#mostK) continue;

@@ -1,8 +1,6 @@
-/** The rows of HumanEval's file: one JSON object a line. */
-import { readFile } from 'node:fs/promises';
-import { LspError } from '../../errors';
-import { expectString, invalid, isRecord } from '../../options';
-import { withIoErrors } from '../../run/files';
+/** The rows of HumanEval's data. */
+import { expectString, invalid } from '../../options';
+import { HUB_DATA, readData, type Row } from '../data';
 import type { EvaluationItem } from '../evaluation';
 
 export interface HumanEvalItem extends EvaluationItem {
@@ -15,34 +13,16 @@ export interface HumanEvalItem extends EvaluationItem {
   readonly canonicalSolution: string;
 }
 
-/** MERGE: to be `readRows` of lib/hub, as soon as it exists; then this function goes. */
-async function readRows(path: string): Promise<unknown[]> {
-  const text = await withIoErrors('read', path, () => readFile(path, 'utf8'));
-  return text.split('\n').flatMap((line, i) => {
-    if (line.trim() === '') return [];
-    try {
-      return [JSON.parse(line) as unknown];
-    } catch (error) {
-      throw new LspError(
-        'INVALID_ARGUMENT',
-        `Expected a JSON object for line ${i + 1} of \`${path}\` but received none.`,
-        { cause: error },
-      );
-    }
-  });
-}
-
-/** @throws LspError IO_ERROR, INVALID_ARGUMENT (a row that is none, with its number) */
-export async function readItems(path: string): Promise<HumanEvalItem[]> {
-  const items = (await readRows(path)).map((row, i) => itemOf(row, `row ${i + 1} of ${path}`));
-  if (items.length === 0) throw invalid('data', 'a file with at least one row', path);
+/** @throws LspError as `readData`; INVALID_ARGUMENT (a row that is none, with its number) */
+export async function readItems(data: string | undefined): Promise<HumanEvalItem[]> {
+  const rows = await readData(data, HUB_DATA.humaneval);
+  const items = rows.map((row, i) => itemOf(row, `row ${i + 1} of the data`));
   const ids = new Set(items.map(({ id }) => id));
-  if (ids.size < items.length) throw invalid('data', 'rows with a `task_id` of their own', path);
+  if (ids.size < items.length) throw invalid('data', 'rows with a `task_id` of their own', 'equal ones');
   return items;
 }
 
-function itemOf(row: unknown, where: string): HumanEvalItem {
-  if (!isRecord(row)) throw invalid(where, 'an object', row);
+function itemOf(row: Row, where: string): HumanEvalItem {
   const field = (name: string): string =>
     expectString(`${name} in ${where}`, row[name], { allowEmpty: false });
   const entryPoint = field('entry_point');

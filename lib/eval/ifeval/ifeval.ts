@@ -7,7 +7,7 @@
 import { checkOptions, expectArray, expectOneOf, expectString, invalid } from '../../options';
 import type { Prompt } from '../../model/types';
 import { checkInstructions, IFEVAL_IDS, type IfevalItem } from '../../rewards/instructions';
-import type { AnsweredItem, Evaluation, Generation, JudgeContext, Judgement, Json } from '../evaluation';
+import type { AnsweredItem, Evaluation, Generation, JudgeContext, ItemJudgement, Json } from '../evaluation';
 import { HUB_DATA, readData } from '../data';
 import { ifEvalMetrics, type IfEvalVerdict } from './metrics';
 
@@ -64,7 +64,7 @@ export class IfEval implements Evaluation<IfEvalItem, IfEvalVerdict> {
   async judge(
     answered: readonly AnsweredItem<IfEvalItem>[],
     { signal }: JudgeContext,
-  ): Promise<Judgement<IfEvalVerdict>[]> {
+  ): Promise<ItemJudgement<IfEvalVerdict>[]> {
     return answered.map(({ item, answers }) => {
       signal.throwIfAborted();
       const [answer] = answers;
