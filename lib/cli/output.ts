@@ -57,9 +57,14 @@ export class Output {
     return this.#colors.dim(text);
   }
 
+  /** Whether there is a terminal for the progress bar; where there is none, long work tells of itself in lines. */
+  get drawsProgress(): boolean {
+    return this.#streams.stderr.isTTY === true;
+  }
+
   /** Draws or moves the progress bar; `fraction` in [0, 1]. */
   progress(fraction: number, text: string): void {
-    if (this.#streams.stderr.isTTY !== true) return;
+    if (!this.drawsProgress) return;
     this.#barFraction = fraction;
     this.#barText = text;
     if (this.#bar) this.#bar.update(fraction, { text });

@@ -62,7 +62,13 @@ function report(error: unknown, output: Output, program: Command, argv: readonly
   if (error instanceof Exit) return error.exitCode;
   if (error instanceof CommanderError) {
     if (error.exitCode === 0) return 0;
-    return print(fromCommander(error, commandOf(program, argv)), output, 2);
+    const command = commandOf(program, argv);
+    if (error.code === 'commander.help') {
+      // A command that is nothing without one of its own, as `lsp` itself.
+      output.note(command.helpInformation().trimEnd());
+      return 2;
+    }
+    return print(fromCommander(error, command), output, 2);
   }
   if (error instanceof UsageError) return print(error.error, output, 2);
   if (error instanceof LspError) return print(error, output, 1);
