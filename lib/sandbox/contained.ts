@@ -10,7 +10,6 @@ import { readFileSync, readlinkSync } from 'node:fs';
 import type { Readable, Writable } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
 import { LspError } from '../errors';
-import { systemCode } from '../run/files';
 import { bubblewrapArguments, type Descriptors, type PassedFile } from './bubblewrap';
 import type { SandboxLimits, SandboxResult, SandboxStatus } from './types';
 import { usageOf } from './usage';
@@ -173,7 +172,7 @@ class ContainedRun {
     try {
       process.kill(this.#first.pid, 'SIGKILL');
     } catch (error) {
-      if (systemCode(error) !== 'ESRCH') throw error; // ended meanwhile
+      if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error; // ended meanwhile
     }
   }
 
@@ -246,5 +245,6 @@ function failure(reason: string): LspError {
   return new LspError(
     'SANDBOX_UNAVAILABLE',
     `Expected bubblewrap to run a program but received: ${reason.slice(0, 500)}.`,
+    { remedy: 'See docs/sandbox.md.' },
   );
 }

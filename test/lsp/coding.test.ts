@@ -13,7 +13,7 @@ import { CODING_EXAMPLES } from '../../lib/lsp/tasks/coding-examples';
 import { looksPlain } from '../../lib/lsp/tasks/plain-assert';
 import { CODING_CHALLENGER_SYSTEM, renderCodingExample } from '../../lib/lsp/prompts';
 import type { Sandbox } from '../../lib/sandbox';
-import { errorOf, expectError } from '../support/errors';
+import { errorOf, expectError, rejectionOf } from '../support/errors';
 import { describeWithSandbox, openSandbox } from '../support/sandbox';
 import { FakeLearner, FakeModel } from './fakes';
 
@@ -189,6 +189,23 @@ describeWithSandbox('coding', () => {
         null,
       ]);
     }, 60_000);
+
+    it('blames no query where it does not run itself', async () => {
+      const broken = {
+        status: 'failed',
+        exitCode: 1,
+        stdout: '',
+        stderr: 'no module json',
+        seconds: 0,
+      } as const;
+      const run = jest.spyOn(sandbox, 'run').mockResolvedValue(broken);
+      try {
+        const gate = causes(['f', 'assert f(1) == 2', 'assert f(2) == 3']);
+        expectError(await rejectionOf(gate), 'SANDBOX_UNAVAILABLE', /gate\.py.*no module json/);
+      } finally {
+        run.mockRestore();
+      }
+    });
 
     it('is aborted with the reason', async () => {
       const gate = testsGate(sandbox)([query(renderCodingExample(CODING_EXAMPLES[0]!))], {

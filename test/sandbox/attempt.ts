@@ -32,7 +32,7 @@ export interface Attempt extends SandboxResult {
   survivors: number;
 }
 
-export async function attempt(
+async function attempt(
   sandbox: Sandbox,
   source: string,
   limits: Partial<SandboxLimits> = {},
@@ -66,4 +66,27 @@ export function countProcesses(mark: string): number {
       return false;
     }
   }).length;
+}
+
+/** Runs attempts and expects that nothing outlives them. */
+export function attempts(sandbox: () => Sandbox): Attempts {
+  const run = async (source: string, limits: Partial<SandboxLimits> = {}): Promise<Attempt> => {
+    const result = await attempt(sandbox(), source, limits);
+    expect(result.survivors).toBe(0);
+    return result;
+  };
+  return {
+    run,
+    async reportOf(source, limits = {}) {
+      const { status, stderr, reported } = await run(source, limits);
+      expect({ status, stderr }).toEqual({ status: 'ok', stderr: '' });
+      return reported;
+    },
+  };
+}
+
+export interface Attempts {
+  run(source: string, limits?: Partial<SandboxLimits>): Promise<Attempt>;
+  /** What a program reports that ends by itself. */
+  reportOf(source: string, limits?: Partial<SandboxLimits>): Promise<unknown>;
 }

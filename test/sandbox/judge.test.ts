@@ -214,6 +214,22 @@ def look():
     expect({ outcome, tests }).toEqual({ outcome: 'passed', tests: [{ passed: true, why: null }] });
   });
 
+  it('blames nobody where the judge itself does not run', async () => {
+    const broken = {
+      status: 'failed',
+      exitCode: 1,
+      stdout: '',
+      stderr: 'no module json',
+      seconds: 0,
+    } as const;
+    const run = jest.spyOn(sandbox, 'run').mockResolvedValue(broken);
+    try {
+      expectError(await rejectionOf(judge(RIGHT)), 'SANDBOX_UNAVAILABLE', /judge\.py.*no module json/);
+    } finally {
+      run.mockRestore();
+    }
+  });
+
   describe('tests that cannot be run', () => {
     it.each([
       ['no Python', 'assert add(', /SyntaxError/],

@@ -1,5 +1,5 @@
 /** What the sandbox promises to programs that behave, and to its callers. */
-import { chmodSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { chmodSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Sandbox, type SandboxProgram, type SandboxResult } from '../../lib/sandbox';
@@ -211,6 +211,40 @@ describe('Sandbox.open without what it needs', () => {
       'INVALID_ARGUMENT',
       /absolute path/,
     );
+  });
+
+  it.each(['darwin', 'win32'])('says that %s has none', async (platform) => {
+    const own = Object.getOwnPropertyDescriptor(process, 'platform')!;
+    Object.defineProperty(process, 'platform', { ...own, value: platform });
+    try {
+      const error = await rejectionOf(Sandbox.open());
+      expectError(error, 'SANDBOX_UNAVAILABLE', /Linux on x64 or arm64/);
+    } finally {
+      Object.defineProperty(process, 'platform', own);
+    }
+  });
+
+  it('says why bubblewrap does not start', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'lsp-bwrap-'));
+    const bubblewrap = join(folder, 'bwrap');
+    const answers = (version: string): void =>
+      writeFileSync(
+        bubblewrap,
+        `#!/bin/sh\n[ "$1" = --version ] && echo bubblewrap ${version} && exit\n` +
+          'echo "bwrap: setting up uid map: Permission denied" >&2\nexit 1\n',
+        { mode: 0o755 },
+      );
+    try {
+      chmodSync(folder, 0o755);
+      answers('0.8.0');
+      const error = await rejectionOf(Sandbox.open({ bubblewrap }));
+      expectError(error, 'SANDBOX_UNAVAILABLE', /setting up uid map: Permission denied/);
+      expect(error.remedy).toMatch(/namespaces.*docs\/sandbox\.md/);
+      answers('0.6.1');
+      expectError(await rejectionOf(Sandbox.open({ bubblewrap })), 'SANDBOX_UNAVAILABLE', /0\.6\.1/);
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
   });
 
   it('cannot be made without being opened, and knows its options', async () => {
