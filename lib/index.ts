@@ -36,6 +36,31 @@ export * from './grpo';
 // The tiny world: tasks with exact answers, to play and to measure with
 export * as world from './world';
 
+// Evaluations
+export {
+  HumanEval,
+  passAtK,
+  type AnswerStyle,
+  type HumanEvalItem,
+  type HumanEvalOptions,
+  type HumanEvalVerdict,
+} from './eval/humaneval';
+
+// The sandbox: running code that nobody has read
+export {
+  Sandbox,
+  testSolution,
+  type SandboxCheck,
+  type SandboxLimits,
+  type SandboxOptions,
+  type SandboxProgram,
+  type SandboxResult,
+  type SandboxStatus,
+  type SolutionTests,
+  type SolutionVerdict,
+  type TestVerdict,
+} from './sandbox';
+
 // Runs on the disk
 export { fingerprintModel, type FileFingerprint, type StartingModel } from './model/fingerprint';
 export type { Checkpoint } from './run/checkpoints';
@@ -51,6 +76,7 @@ export { writeReport, type WriteReportOptions } from './report';
 export * from './eval';
 
 // Rewards
+export { SandboxedCode, type CodeInfo, type SandboxedCodeOptions } from './rewards/code';
 export { FunctionReward, type FunctionRewardOptions, type ScoreFunction } from './rewards/function-reward';
 export { MajorityVote, type MajorityVoteOptions } from './rewards/majority-vote';
 export { MathAnswer, type MathAnswerOptions } from './rewards/math-answer';

@@ -1,7 +1,7 @@
 """Which sets of tests test something: the gate of the coding task, one process for a batch.
 
-Input, JSON on standard input: {"nonce", "sets": [{"tests", "entryPoint"}]}. Output, one line of JSON per set, in order:
-{"nonce", "cause": null or a word}. The tests are plain (plain.py), and what they are run against are functions of this
+Input, JSON on standard input: {"nonce", "sets": [{"tests", "entryPoint"}]}. Output, a line of JSON each: {"nonce", "ready"},
+then per set, in order, {"nonce", "cause": null or a word}. The tests are plain (plain.py), and what they are run against are functions of this
 file, so nothing of the batch can touch anything.
 """
 
@@ -80,6 +80,7 @@ def cause_of(tests, entry):
 
 def main():
     request = json.load(sys.stdin)
+    print(json.dumps({"nonce": request["nonce"], "ready": True}), flush=True)
     for entry in request["sets"]:
         cause = cause_of(entry["tests"], entry["entryPoint"])
         print(json.dumps({"nonce": request["nonce"], "cause": cause}), flush=True)

@@ -29,8 +29,8 @@ def check(tree, entry):
     """Raises NotPlain unless every statement is a plain assert that calls `entry`."""
     seen = set()
     for statement in tree.body:
-        if not isinstance(statement, ast.Assert):
-            raise NotPlain("not-plain", "expected asserts alone")
+        if not isinstance(statement, ast.Assert) or statement.msg is not None:
+            raise NotPlain("not-plain", "expected asserts alone, without messages")
         if not any(is_call(node, entry) for node in ast.walk(statement.test)):
             raise NotPlain("not-called", f"expected every assert to call {entry}")
         for node in ast.walk(statement.test):

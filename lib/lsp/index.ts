@@ -6,7 +6,7 @@ export type { Corruption, CorruptionKind, JudgePair, JudgeReport } from './judge
 export { LspTrainer, type DuplicateOptions, type LspTrainerOptions } from './lsp-trainer';
 export * from './objectives';
 export { preset, PRESET_NAMES, type Preset, type PresetName } from './presets';
-export type { TaskExample } from './prompts';
+export type { CodingExample, TaskExample } from './prompts';
 export { randomFor, type StreamRole } from './random';
 export {
   SelfReward,
@@ -16,6 +16,9 @@ export {
   type SelfRewardOptions,
 } from './self-reward';
 export { Solver, type AnsweredPrompt, type AnswerOptions, type SolverOptions } from './solver';
+export { coding, codingMetrics, type Coding, type CodingMetrics, type CodingOptions } from './tasks/coding';
+export { testsGate } from './tasks/coding-gate';
+export type { CodingInfo } from './tasks/coding-query';
 export { instructionFollowing, type InstructionFollowingOptions } from './tasks/instruction-following';
 export { Trainer, type TrainingOptions } from './trainer';
 export type * from './types';

@@ -1,13 +1,14 @@
 /**
  * One run of bubblewrap: starts it, feeds it, watches it, and stops it so that nothing survives.
  *
- * The first process of the sandbox's process namespace is stopped, not bubblewrap: the kernel ends a first process
- * only after all others of its namespace, whatever they have done about signals, sessions and parents, and bubblewrap
- * waits for it. So when bubblewrap has ended, nothing of the program is left.
+ * The first process of the sandbox's process namespace is what counts: the kernel lets it end only after all others of
+ * its namespace, whatever they have done about signals, sessions and parents. So it is the one that is stopped, and a run
+ * is over when it has gone; bubblewrap itself may end a moment earlier.
  */
 import { spawn, type ChildProcess } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { readFileSync, readlinkSync } from 'node:fs';
 import type { Readable, Writable } from 'node:stream';
+import { setTimeout as delay } from 'node:timers/promises';
 import { LspError } from '../errors';
 import { bubblewrapArguments, type Descriptors, type PassedFile } from './bubblewrap';
 import type { SandboxLimits, SandboxResult, SandboxStatus } from './types';
@@ -68,7 +69,8 @@ class ContainedRun {
   #status = '';
   /** The limit that ended it. */
   #stopped: Stop | null = null;
-  #first: { pid: number; startTime: string | null } | null = null;
+  /** Known as soon as bubblewrap has told it. */
+  #first: ProcessIdentity | null = null;
   #watched = false;
   #timers: NodeJS.Timeout[] = [];
 
@@ -104,13 +106,14 @@ class ContainedRun {
     this.#timers.push(setInterval(() => this.#watch(), WATCH_EVERY_MS));
     try {
       await new Promise<void>((resolve, reject) => {
-        this.#child.once('error', (error) => reject(notStarted(error.message)));
+        this.#child.once('error', (error) => reject(failure(error.message)));
         this.#child.once('close', () => resolve());
       });
     } finally {
       for (const timer of this.#timers) clearTimeout(timer);
       signal?.removeEventListener('abort', onAbort);
     }
+    await this.#empty();
     signal?.throwIfAborted();
     return this.#outcome();
   }
@@ -119,7 +122,7 @@ class ContainedRun {
     // bubblewrap reports an exit code only for a program that it has started.
     const code = /"exit-code":\s*(\d+)/.exec(this.#status)?.[1];
     if (this.#stopped === null && code === undefined) {
-      throw notStarted(this.#stderr.text.trim() || 'no reason');
+      throw failure(this.#stderr.text.trim() || 'no reason');
     }
     const exitCode = this.#stopped === null ? Number(code) : null;
     return {
@@ -140,38 +143,46 @@ class ContainedRun {
 
   #readStatus(piece: Buffer): void {
     this.#status += piece.toString('latin1');
-    const pid = /"child-pid":\s*(\d+)/.exec(this.#status)?.[1];
+    // All of it comes in one write, and the namespaces after the process.
+    const [, pid, namespace] = /"child-pid":\s*(\d+)[^}]*"pid-namespace":\s*(\d+)/.exec(this.#status) ?? [];
     if (this.#first !== null || pid === undefined) return;
-    this.#first = { pid: Number(pid), startTime: startTimeOf(Number(pid)) };
+    this.#first = identify(Number(pid), namespace!);
     if (this.#stopped !== null) this.#kill();
   }
 
   #watch(): void {
     if (this.#first === null || this.#stopped !== null) return;
-    const usage = usageOf(this.#first.pid, this.#limits.memoryBytes);
+    const usage = usageOf(this.#first.pid, this.#limits);
     if (usage === null) return;
-    if (usage.processes > 1) this.#watched = true;
+    if (usage.processes > 1 && usage.files !== null) this.#watched = true;
     if (usage.memoryBytes > this.#limits.memoryBytes) this.#stop('memory');
-    else if (usage.files > MAX_FILES) this.#stop('files');
+    else if ((usage.files ?? 0) > MAX_FILES) this.#stop('files');
   }
 
   #stop(cause: Stop): void {
     if (this.#stopped !== null) return;
     this.#stopped = cause;
     // Before its child is known bubblewrap must not be killed: the child could miss that its parent has gone.
-    if (this.#first !== null) this.#kill();
+    this.#kill();
     this.#timers.push(setTimeout(() => this.#child.kill('SIGKILL'), PATIENCE_MS));
   }
 
   #kill(): void {
-    const { pid, startTime } = this.#first!;
-    const running = this.#child.exitCode === null && this.#child.signalCode === null;
-    // Ids are used again: only the process that bubblewrap named, while bubblewrap still waits for it.
-    if (!running || startTime === null || startTimeOf(pid) !== startTime) return;
+    if (this.#first === null || !isAlive(this.#first)) return;
     try {
-      process.kill(pid, 'SIGKILL');
-    } catch {
-      this.#child.kill('SIGKILL'); // takes its child along: --die-with-parent
+      process.kill(this.#first.pid, 'SIGKILL');
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error; // ended meanwhile
+    }
+  }
+
+  /** Waits until no process of the namespace is left. */
+  async #empty(): Promise<void> {
+    const deadline = performance.now() + PATIENCE_MS;
+    while (this.#first !== null && isAlive(this.#first)) {
+      this.#kill();
+      if (performance.now() > deadline) throw failure('a process that cannot be stopped');
+      await delay(2);
     }
   }
 }
@@ -195,19 +206,45 @@ class LimitedOutput {
   }
 }
 
-/** Field 22 of proc(5), with which an id names one process for good; null if there is no such process. */
-function startTimeOf(pid: number): string | null {
+/** A process for good: ids are used again, but not with the same start. */
+interface ProcessIdentity {
+  pid: number;
+  /** Null for one that had ended before it could be looked at. */
+  startTime: string | null;
+}
+
+/** That process only if it is in its namespace: should we be late, somebody else may have its id by now. */
+function identify(pid: number, namespace: string): ProcessIdentity {
+  const startTime = statusOf(pid)?.startTime ?? null;
+  try {
+    if (readlinkSync(`/proc/${pid}/ns/pid`) === `pid:[${namespace}]`) return { pid, startTime };
+  } catch {
+    // Ended.
+  }
+  return { pid, startTime: null };
+}
+
+/** Not when it has ended and only waits for its parent to take notice: whoever that is, it may never do. */
+function isAlive({ pid, startTime }: ProcessIdentity): boolean {
+  const status = statusOf(pid);
+  return status !== null && status.startTime === startTime && !/[ZX]/.test(status.state);
+}
+
+/** Fields 3 and 22 of proc(5); field 2, the name in parentheses, may itself hold spaces. */
+function statusOf(pid: number): { state: string; startTime: string } | null {
   try {
     const status = readFileSync(`/proc/${pid}/stat`, 'latin1');
-    return status.slice(status.lastIndexOf(')') + 2).split(' ')[19] ?? null;
+    const fields = status.slice(status.lastIndexOf(')') + 2).split(' ');
+    return { state: fields[0]!, startTime: fields[19]! };
   } catch {
     return null;
   }
 }
 
-function notStarted(reason: string): LspError {
+function failure(reason: string): LspError {
   return new LspError(
     'SANDBOX_UNAVAILABLE',
-    `Expected bubblewrap to start a program but received: ${reason.slice(0, 500)}.`,
+    `Expected bubblewrap to run a program but received: ${reason.slice(0, 500)}.`,
+    { remedy: 'See docs/sandbox.md.' },
   );
 }

@@ -9,7 +9,7 @@ import { LspError } from '../errors';
 import { isRecord } from '../options';
 import { SANDBOX_ASSETS } from './probe';
 import type { Sandbox } from './sandbox';
-import type { SandboxLimits, SandboxStatus } from './types';
+import type { SandboxLimits, SandboxResult, SandboxStatus } from './types';
 
 export interface SolutionTests {
   /** Python. Every `assert` and every bare call at the top level is a test; the rest prepares. */
@@ -70,7 +70,10 @@ export async function testSolution(
     },
     { signal },
   );
-  return verdictOf(result.status, reportsOf(result.stdout, nonce));
+  const reports = reportsOf(result.stdout, nonce);
+  // Before its first report nothing of the solution has run: it cannot be to blame.
+  if (reports.length === 0 && ['ok', 'failed'].includes(result.status)) throw endedEarly('judge.py', result);
+  return verdictOf(result.status, reports);
 }
 
 function verdictOf(status: SandboxStatus, reports: readonly Record<string, unknown>[]): SolutionVerdict {
@@ -102,6 +105,16 @@ export function reportsOf(output: string, nonce: string): Record<string, unknown
       return []; // an empty line, or one that was cut when the program was stopped
     }
   });
+}
+
+/** The error of a program of ours that did not do its work; throw what it returns. */
+export function endedEarly(name: string, { status, exitCode, stderr }: SandboxResult): LspError {
+  return new LspError(
+    'SANDBOX_UNAVAILABLE',
+    `Expected a report of ${name} in the sandbox but received none (${status}, exit code ${String(exitCode)}: ` +
+      `${stderr.trim().slice(-300)}).`,
+    { remedy: 'Check that Python 3.9 or newer runs in the sandbox, with its standard library.' },
+  );
 }
 
 /** Python programs of this package by name. */

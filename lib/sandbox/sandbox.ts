@@ -15,7 +15,7 @@ import { DEFAULT_LIMITS, LIMIT_NAMES, settleLimits, settleProgram } from './prog
 import { seccompFilter } from './seccomp';
 import { Turns } from './turns';
 import type { SandboxLimits, SandboxProgram, SandboxResult } from './types';
-import { unavailable } from './unavailable';
+import { unavailable, unsupported } from './unavailable';
 
 export interface SandboxOptions extends Partial<SandboxLimits> {
   /** Absolute path of the Python inside the sandbox. Default /usr/bin/python3, or /usr/local/bin/python3. */
@@ -78,9 +78,8 @@ export class Sandbox {
     const readOnly = expectArray('readOnly', checked.readOnly ?? []).map(checkReadOnly);
     if (checked.python !== undefined) expectAbsolute('python', checked.python);
     if (checked.bubblewrap !== undefined) expectAbsolute('bubblewrap', checked.bubblewrap);
-    if (process.platform !== 'linux') throw unavailable(`${process.platform}, which has no bubblewrap`);
-    const seccomp = seccompFilter(process.arch);
-    if (seccomp === null) throw unavailable(`a processor (${process.arch}) without a filter of system calls`);
+    const seccomp = process.platform === 'linux' ? seccompFilter(process.arch) : null;
+    if (seccomp === null) throw unsupported(`${process.platform} on ${process.arch}`);
     const containment = { bubblewrap: findBubblewrap(checked.bubblewrap), seccomp, readOnly };
     const python = findPython(checked.python);
     if (!isExecutable('/usr/bin/prlimit')) throw unavailable('no /usr/bin/prlimit (package util-linux)');

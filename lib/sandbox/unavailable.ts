@@ -6,12 +6,24 @@ const INSTALL =
   'apt-get install bubblewrap python3), and see docs/sandbox.md.';
 
 /** What the kernel says where it does not let bubblewrap make namespaces. */
-const NO_NAMESPACES = /permission denied|operation not permitted|no permissions|no space left/i;
+const NO_NAMESPACES = /permission denied|not permitted|no permissions|no space left|EPERM/i;
 
 const ALLOW_NAMESPACES =
   'This machine does not let bubblewrap make namespaces. In a container: run it with --security-opt seccomp=unconfined ' +
   '(and apparmor=unconfined), or run outside of it; on a host: allow user namespaces for bubblewrap (sysctl ' +
   'kernel.unprivileged_userns_clone, or an AppArmor profile). See docs/sandbox.md.';
+
+const OTHER_MACHINE =
+  'Code that a model wrote runs only in a sandbox, which needs Linux on x64 or arm64: use such a machine, or a virtual one.';
+
+/** For a system or a processor on which there is none. */
+export function unsupported(received: string): LspError {
+  return new LspError(
+    'SANDBOX_UNAVAILABLE',
+    `Expected Linux on x64 or arm64 for a sandbox but received ${received}.`,
+    { remedy: OTHER_MACHINE },
+  );
+}
 
 /** @param received what there is instead of a sandbox */
 export function unavailable(received: string, cause?: unknown): LspError {

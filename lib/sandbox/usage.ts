@@ -6,27 +6,35 @@
  */
 import { readdirSync, readFileSync, statfsSync } from 'node:fs';
 import { WORK_FOLDER } from './bubblewrap';
+import type { SandboxLimits } from './types';
 
 export interface Usage {
   processes: number;
   /** Bytes of memory that belong to the processes (not to files), and of files in the work folder. */
   memoryBytes: number;
-  /** Files and folders in the work folder. */
-  files: number;
+  /** Files and folders in the work folder; null as long as there is none. */
+  files: number | null;
 }
+
+/** Type of a file system in memory, <linux/magic.h>. */
+const TMPFS = 0x01021994;
 
 /**
  * What the processes below `root` use together; null once there are none. `root` is the first process of its
  * namespace, and whatever loses its parent there becomes its child, so nothing can leave the tree.
- * @param enough memory from which it is worth counting pages that processes share only once, which is slow
+ * @param limits the sandbox's: beyond `memoryBytes`, pages that processes share are counted once, which is slow
  */
-export function usageOf(root: number, enough: number): Usage | null {
+export function usageOf(
+  root: number,
+  limits: Pick<SandboxLimits, 'memoryBytes' | 'maxFileBytes'>,
+): Usage | null {
   const processes = descendants(root);
   if (processes.length === 0) return null;
-  const files = filesOf(root);
+  const files = filesOf(root, limits.maxFileBytes);
+  const fileBytes = files?.bytes ?? 0;
   const resident = sum(processes.map(residentBytes));
-  const exact = files.bytes + resident > enough ? sum(processes.map(proportionalBytes)) : resident;
-  return { processes: processes.length, memoryBytes: files.bytes + exact, files: files.count };
+  const exact = fileBytes + resident > limits.memoryBytes ? sum(processes.map(proportionalBytes)) : resident;
+  return { processes: processes.length, memoryBytes: fileBytes + exact, files: files?.count ?? null };
 }
 
 function descendants(root: number): number[] {
@@ -66,13 +74,17 @@ function kibibytes(text: string | null, names: readonly string[]): number {
   );
 }
 
-/** Empty files cost memory, too, which no size of a file system limits. */
-function filesOf(root: number): { bytes: number; count: number } {
+/**
+ * Empty files cost memory, too, which no size of a file system limits. Until bubblewrap has changed its root, the same
+ * path names a folder of this machine: only a file system in memory of the right size is the work folder.
+ */
+function filesOf(root: number, sizeBytes: number): { bytes: number; count: number } | null {
   try {
-    const { bsize, blocks, bfree, files, ffree } = statfsSync(`/proc/${root}/root${WORK_FOLDER}`);
+    const { type, bsize, blocks, bfree, files, ffree } = statfsSync(`/proc/${root}/root${WORK_FOLDER}`);
+    if (type !== TMPFS || blocks !== Math.ceil(sizeBytes / bsize)) return null;
     return { bytes: (blocks - bfree) * bsize, count: files - ffree };
   } catch {
-    return { bytes: 0, count: 0 }; // not mounted yet, or ended meanwhile
+    return null; // not there yet, or ended meanwhile
   }
 }
 

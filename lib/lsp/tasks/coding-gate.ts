@@ -5,8 +5,7 @@
  * that pays only for what is sometimes solved pays nothing for them.
  */
 import { randomBytes } from 'node:crypto';
-import { LspError } from '../../errors';
-import { reportsOf, sandboxAssets } from '../../sandbox/judge';
+import { endedEarly, reportsOf, sandboxAssets } from '../../sandbox/judge';
 import type { Sandbox } from '../../sandbox';
 import { expectSandbox } from '../../rewards/code';
 import type { Gate, Query } from '../types';
@@ -18,7 +17,8 @@ const TIMEOUT_MS = 5000;
  * Causes: `not-python`; `not-plain` (more than asserts of literals, operators, pure built-ins and calls of the function:
  * hence nothing random, nothing that depends on time); `not-called` (an assert without a call of the function);
  * `duplicate-tests`; `contradictory` (one call, two results); `trivial` (a constant or an argument as it is passes all
- * of them); `too-slow` (the tests do not end by themselves).
+ * of them); `too-slow` (the tests do not end by themselves, or stop the
+ * process that runs them).
  */
 export function testsGate(sandbox: Sandbox): Gate {
   expectSandbox(sandbox);
@@ -55,14 +55,10 @@ async function causesOf(
     },
     { signal },
   );
-  const causes = reportsOf(result.stdout, nonce).map(({ cause }) =>
-    typeof cause === 'string' ? cause : null,
-  );
-  if (result.status === 'ok' && causes.length < queries.length) {
-    throw new LspError(
-      'INTERNAL',
-      `Expected ${queries.length} verdicts of the gate but received ${causes.length}.`,
-    );
+  const [ready, ...causes] = reportsOf(result.stdout, nonce);
+  // A set can stop the process, but only once it runs; and without having stopped it, none is left out.
+  if (ready === undefined || (result.status === 'ok' && causes.length < queries.length)) {
+    throw endedEarly('gate.py', result);
   }
-  return causes;
+  return causes.map(({ cause }) => (typeof cause === 'string' ? cause : null));
 }
