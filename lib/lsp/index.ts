@@ -17,6 +17,14 @@ export {
 } from './self-reward';
 export { Solver, type AnsweredPrompt, type AnswerOptions, type SolverOptions } from './solver';
 export { instructionFollowing, type InstructionFollowingOptions } from './tasks/instruction-following';
+export {
+  mathematics,
+  mathematicsGate,
+  mathematicsReward,
+  type MathematicsInfo,
+  type MathematicsOptions,
+} from './tasks/mathematics';
+export type { ProblemExample } from './tasks/mathematics-examples';
 export { Trainer, type TrainingOptions } from './trainer';
 export type * from './types';
 export type { WatchOptions } from './watch';
