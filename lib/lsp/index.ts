@@ -20,6 +20,14 @@ export { coding, codingMetrics, type Coding, type CodingMetrics, type CodingOpti
 export { testsGate } from './tasks/coding-gate';
 export type { CodingInfo } from './tasks/coding-query';
 export { instructionFollowing, type InstructionFollowingOptions } from './tasks/instruction-following';
+export {
+  mathematics,
+  mathematicsGate,
+  mathematicsReward,
+  type MathematicsInfo,
+  type MathematicsOptions,
+} from './tasks/mathematics';
+export type { ProblemExample } from './tasks/mathematics-examples';
 export { Trainer, type TrainingOptions } from './trainer';
 export type * from './types';
 export type { WatchOptions } from './watch';

@@ -28,6 +28,7 @@ const SAME_SIGNS: readonly [RegExp, string][] = [
   [/[\u2212\u2013\ufe63\uff0d]/g, '-'],
   [/[×·∙⋅]/g, '*'],
   [/[÷\u2044\u2215]/g, '/'],
+  [/(?<=[\d)]) ?x ?(?=[\d(])/gi, ' * '],
 ];
 
 /** The text with one sign for each operation. */
