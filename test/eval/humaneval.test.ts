@@ -2,7 +2,7 @@
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { Answer, Judgement } from '../../lib/eval/evaluation';
+import type { Answer, ItemJudgement } from '../../lib/eval/evaluation';
 import {
   HumanEval,
   passAtK,
@@ -37,7 +37,7 @@ const ITEM: HumanEvalItem = {
 
 const answer = (text: string): Answer => ({ text, finishReason: 'eos', tokens: 1 });
 const fenced = (code: string, language = 'python'): string => `\`\`\`${language}\n${code}\n\`\`\``;
-const verdictsOf = (judgements: readonly Judgement<HumanEvalVerdict>[]): HumanEvalVerdict[] =>
+const verdictsOf = (judgements: readonly ItemJudgement<HumanEvalVerdict>[]): HumanEvalVerdict[] =>
   judgements.map((judgement) => {
     if ('failed' in judgement) throw new Error(judgement.failed);
     return judgement.verdict;

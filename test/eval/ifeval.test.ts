@@ -107,7 +107,7 @@ describe('IfEval', () => {
   });
 
   it('refuses options and files that it cannot use', async () => {
-    const refused = (options: object) => rejectionOf(IfEval.load(options as never));
+    const refused = (options: object) => rejectionOf(IfEval.load(options));
     expectError(await refused({ data, excluded: [] }), 'UNKNOWN_OPTION', /exclude/);
     expectError(await refused({ data, exclude: ['no_comma'] }), 'INVALID_ARGUMENT', /punctuation:no_comma/);
     expectError(await refused({ data: join(folder.path, 'none.jsonl') }), 'IO_ERROR', /none\.jsonl/);
