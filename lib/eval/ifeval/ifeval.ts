@@ -21,7 +21,7 @@ export interface IfEvalItem extends IfevalItem {
 export interface IfEvalOptions {
   /** Path of the rows: `key`, `prompt`, `instruction_id_list`, `kwargs`. Default: the hub's google/IFEval. */
   data?: string;
-  /** Ids of instructions that are left out of every row, e.g. `length_constraints:number_sentences`. Default: none. */
+  /** Ids of instructions that are not checked, e.g. `length_constraints:number_sentences`. Default: none. */
   exclude?: readonly string[];
 }
 
@@ -38,7 +38,8 @@ export class IfEval implements Evaluation<IfEvalItem, IfEvalVerdict> {
   }
 
   /**
-   * Rows whose instructions are all excluded are left out.
+   * A row whose instructions are all excluded is still asked, and counts as followed: nothing in it was not, as the
+   * published evaluation would have it.
    * @throws LspError INVALID_ARGUMENT (a row of another shape, with its key; an unknown id), UNKNOWN_OPTION, IO_ERROR
    */
   static async load(options: IfEvalOptions = {}): Promise<IfEval> {
@@ -49,10 +50,10 @@ export class IfEval implements Evaluation<IfEvalItem, IfEvalVerdict> {
     const items = (await readData(checked.data, HUB_DATA.ifeval)).map((row, index) => readItem(row, index));
     const ids = new Set(items.map(({ id }) => id));
     if (ids.size < items.length) throw invalid('data', 'rows with different keys', 'equal ones');
-    const left = items
-      .map((item) => without(item, exclude))
-      .filter((item) => item.instruction_id_list.length > 0);
-    if (left.length === 0) throw invalid('exclude', 'ids that leave an instruction to check', exclude);
+    const left = items.map((item) => without(item, exclude));
+    if (left.every((item) => item.instruction_id_list.length === 0)) {
+      throw invalid('exclude', 'ids that leave an instruction to check', exclude);
+    }
     return new IfEval(left, exclude);
   }
 
