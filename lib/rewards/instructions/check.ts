@@ -59,7 +59,7 @@ function constraintsOf(item: IfevalItem): Constraint[] {
     throw new LspError(
       'INVALID_ARGUMENT',
       `Expected the id of an IFEval instruction for \`item.instruction_id_list[${index}]\` but received ${show(id)}.`,
-      { remedy: 'Its 25 ids are those of `constraintFromIfeval`; leave such rows out.' },
+      { remedy: '`IFEVAL_IDS` has all 25; leave other rows out.' },
     );
   });
 }
