@@ -16,7 +16,7 @@ import {
   checkSystem,
   checkTokenizers,
 } from './doctor/machine';
-import { checkGraphics, checkToolchain } from './doctor/tools';
+import { checkGraphics, checkSandbox, checkToolchain } from './doctor/tools';
 import { oneLine, Output, type Streams } from './output';
 import { Exit } from './usage';
 import { packageVersion } from './versions';
@@ -50,6 +50,7 @@ async function findAll(): Promise<Finding[]> {
     examine('tokenizers', checkTokenizers),
     examine('model', checkBundledModel),
     examine('graphics', () => checkGraphics()),
+    examine('sandbox', checkSandbox),
     examine('toolchain', async () => checkToolchain((await kernels).state === 'problem')),
   ]);
 }

@@ -95,9 +95,11 @@ const schema = z.strictObject({
     { group: RUN, description: 'steps between the lines that tell how it goes', resumable: true },
     1,
   ),
-  task: choice(['instructions', 'world'], {
+  task: choice(['instructions', 'open', 'mathematics', 'sums', 'coding', 'world'], {
     group: PLAY,
-    description: 'what is played: verifiable instructions, or the tiny world',
+    description:
+      'what is played: verifiable instructions, open ones (for a reward model), word problems, sums, Python ' +
+      'functions (in the sandbox), or the tiny world',
   }),
   queriesFile: text({
     group: PLAY,
@@ -106,6 +108,10 @@ const schema = z.strictObject({
   reward: text({
     group: PLAY,
     description: 'module whose default export is a reward; it runs in a worker',
+  }).optional(),
+  rewardModel: text({
+    group: PLAY,
+    description: 'reward model that scores answers: a Hugging Face directory, or org/name of the hub',
   }).optional(),
   preset: choice(['recommended', 'paper', 'zero'], {
     group: PLAY,
@@ -199,6 +205,19 @@ const WORLD_DEFAULTS = {
   klBeta: 0,
 } as const;
 
+/** A function takes more tokens than a sentence, its specification and tests too; a sum and its story some. */
+const CODING_DEFAULTS = { maxNewTokens: 128, queryTokens: 160 } as const;
+const MATHEMATICS_DEFAULTS = { maxNewTokens: 96, queryTokens: 96 } as const;
+
+/** What differs from `DEFAULTS` in some games, and what these are called in the help. */
+const GAME_DEFAULTS: Readonly<
+  Record<string, { words: string; values: Partial<Record<TrainOptionName, string | number>> }>
+> = {
+  world: { words: 'the tiny world', values: WORLD_DEFAULTS },
+  mathematics: { words: 'mathematics', values: MATHEMATICS_DEFAULTS },
+  coding: { words: 'coding', values: CODING_DEFAULTS },
+};
+
 /**
  * λ, the weight of the self-reward, of each preset. Small where the task is checked by a program: a weak judge must
  * not drown it. In the tiny world the program knows every right answer, and `recommended` does without a judge.
@@ -216,13 +235,13 @@ function defaultSelfReward(
 /** What the help shows as default: a value, or words. */
 export function defaultOf(name: TrainOptionName): string {
   if (name === 'task') return 'world for the model tiny, else instructions';
-  if (name in WORLD_DEFAULTS) {
-    const [usual, world] = [DEFAULTS, WORLD_DEFAULTS].map(
-      (values) => values[name as keyof typeof WORLD_DEFAULTS],
+  if (name in DEFAULTS) {
+    const usual = DEFAULTS[name as keyof typeof DEFAULTS];
+    const others = Object.values(GAME_DEFAULTS).flatMap(({ words, values }) =>
+      values[name] === undefined || values[name] === usual ? [] : [`${values[name]} in ${words}`],
     );
-    return usual === world ? String(usual) : `${usual}; ${world} in the tiny world`;
+    return others.length === 0 ? String(usual) : `${usual}; ${others.join(', ')}`;
   }
-  if (name in DEFAULTS) return String(DEFAULTS[name as keyof typeof DEFAULTS]);
   if (name === 'preset') return 'recommended';
   if (name === 'selfReward') return '0.1 with recommended (0 in the tiny world), 0.2 with paper, else 0';
   if (name === 'threads') return 'all cores';
@@ -262,7 +281,7 @@ export function resolveTrainOptions(given: Readonly<Record<string, unknown>>): T
   const withDefaults = {
     ...DEFAULTS,
     selfReward: defaultSelfReward(given, preset),
-    ...(given.task === 'world' && WORLD_DEFAULTS),
+    ...GAME_DEFAULTS[String(given.task)]?.values,
     threads: availableParallelism(),
     ...(given.queriesFile === undefined && { preset }),
     ...Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)),
@@ -323,6 +342,17 @@ function parse(values: Record<string, unknown>): z.infer<typeof schema> {
 
 /** What no option alone can tell. */
 function checkTogether(options: z.infer<typeof schema>, given: Readonly<Record<string, unknown>>): void {
+  if (options.reward !== undefined && options.rewardModel !== undefined) {
+    throw invalid(
+      'rewardModel',
+      'nothing beside `reward`',
+      options.rewardModel,
+      'Only one of them scores answers.',
+    );
+  }
+  if (options.task === 'open' && options.reward === undefined && options.rewardModel === undefined) {
+    throw invalid('rewardModel', "a reward model (or a `reward`) with the task 'open'", undefined);
+  }
   if (options.queriesFile !== undefined) {
     for (const name of ['preset', 'queryTokens', 'challengerWeight', 'selfReward'] as const) {
       if (given[name] === undefined || given[name] === 0) continue;

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { ask } from '../../lib/cli/doctor/child';
 import { examine, type Finding } from '../../lib/cli/doctor/finding';
 import { checkMemory, checkNode } from '../../lib/cli/doctor/machine';
-import { checkGraphics, isAtLeast } from '../../lib/cli/doctor/tools';
+import { checkGraphics, checkSandbox, isAtLeast } from '../../lib/cli/doctor/tools';
 import { lsp } from './support';
 
 let root: string;
@@ -41,6 +41,7 @@ describe('on this machine', () => {
       'tokenizers',
       'model',
       'graphics',
+      'sandbox',
       'toolchain',
     ]);
     expect(found['node']).toMatchObject({ state: 'ok', facts: { version: process.versions.node } });
@@ -217,5 +218,23 @@ describe('what is judged', () => {
       throw new Error('no /proc here');
     };
     expect(await examine('processor', failing)).toMatchObject({ name: 'processor', state: 'note' });
+  });
+});
+
+describe('a sandbox', () => {
+  const path = process.env.PATH;
+  afterEach(() => {
+    process.env.PATH = path;
+  });
+
+  test('that is not there is a note that says how to get it', async () => {
+    process.env.PATH = root;
+    const finding = await checkSandbox();
+    expect(finding).toMatchObject({
+      state: 'note',
+      facts: { available: false, code: 'SANDBOX_UNAVAILABLE' },
+    });
+    expect(finding.remedy).toMatch(/bubblewrap/);
+    expect(finding.text).not.toContain(finding.remedy);
   });
 });

@@ -47,7 +47,7 @@ describe('usage', () => {
     ['an unknown option', ['train', '--stesp', '3'], 'received "--stesp". Did you mean --steps?'],
     ['an option of another command', ['info', '--seed', '1', 'x'], 'Expected a known option for `lsp info`'],
     ['a value that is no number', ['train', '--steps', 'many'], "'--steps <n>' argument 'many' is invalid"],
-    ['a missing value', ['generate', '--model'], "'--model <path>' argument missing"],
+    ['a missing value', ['generate', '--model'], "'--model <source>' argument missing"],
     [
       'both ways to begin',
       ['train', '--resume', 'x', '--out', 'y'],

@@ -1,5 +1,6 @@
-import { probePrompts, runProbe } from '../../lib/eval/probe';
+import { codingProbe, mathematicsProbe, probePrompts, probeQueries, runProbe } from '../../lib/eval/probe';
 import type { PolicyModel } from '../../lib/learn/policy';
+import { mathematics, mathematicsReward } from '../../lib/lsp';
 import { TASK_EXAMPLES } from '../../lib/lsp/prompts';
 import { areFeasible } from '../../lib/rewards/instructions';
 
@@ -49,5 +50,38 @@ describe('runProbe', () => {
         { sise: 3 } as object,
       ),
     ).rejects.toThrow('Did you mean `size`?');
+  });
+});
+
+describe('probes of other tasks', () => {
+  const [task, reward] = [mathematics({ form: 'sums' }), mathematicsReward()];
+
+  test('sums are fixed, different and answered right by who can add', async () => {
+    const queries = mathematicsProbe('sums', 40);
+    expect(mathematicsProbe('sums', 10)).toEqual(queries.slice(0, 10));
+    expect(new Set(queries.map(({ core }) => core)).size).toBeGreaterThan(36);
+    const answers = new Map(queries.map(({ text, info }) => [text, String(info['answer'])]));
+    const able = modelOf((prompt) => `That is ${answers.get(prompt)}.`);
+    expect(await probeQueries(able, { task, reward, queries }, { maxNewTokens: 9 })).toEqual({
+      score: 1,
+      scores: Array(40).fill(1),
+      meanTokens: 3,
+    });
+    const unable = modelOf(() => 'I cannot tell.');
+    expect((await probeQueries(unable, { task, reward, queries }, { maxNewTokens: 9 })).score).toBe(0);
+  });
+
+  test('problems come before sums, as many as were asked for', () => {
+    const queries = mathematicsProbe('stories', 16);
+    expect(queries).toHaveLength(16);
+    expect(queries.filter(({ core }) => core.endsWith('?'))).toHaveLength(8);
+    expect(mathematicsProbe('stories', 64)).toHaveLength(64);
+    for (const { info } of queries) expect(info['answer']).toMatch(/^\d+$/);
+  });
+
+  test('functions have tests', () => {
+    const coding = { parse: (text: string) => ({ text, core: text, info: {} }) } as never;
+    expect(codingProbe(coding, 5)).toHaveLength(5);
+    expect(codingProbe(coding, 5)[0]!.text).toMatch(/^Task: .*\ndef .*\nassert /);
   });
 });

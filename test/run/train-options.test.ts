@@ -1,6 +1,6 @@
 import { LspError } from '../../lib/errors';
 import { checkMemory, formatBytes, parseBytes } from '../../lib/run/memory-estimate';
-import { resolveTrainOptions, resumeTrainOptions } from '../../lib/run/train-options';
+import { defaultOf, resolveTrainOptions, resumeTrainOptions } from '../../lib/run/train-options';
 
 const failure = (run: () => unknown): LspError => {
   try {
@@ -40,6 +40,22 @@ describe('options of a run', () => {
       klBeta: 0.1,
     });
     expect(resumeTrainOptions({ ...world }, {})).toEqual(world);
+  });
+
+  test('other games have defaults, too, and the help tells them', () => {
+    expect(resolveTrainOptions({ task: 'coding' })).toMatchObject({ maxNewTokens: 128, queryTokens: 160 });
+    expect(resolveTrainOptions({ task: 'coding', queryTokens: 99 })).toMatchObject({ queryTokens: 99 });
+    expect(resolveTrainOptions({ task: 'sums' })).toMatchObject({ maxNewTokens: 64 });
+    expect(defaultOf('maxNewTokens')).toBe('64; 24 in the tiny world, 96 in mathematics, 128 in coding');
+    expect(defaultOf('temperature')).toBe('1');
+  });
+
+  test('answers without constraints need a reward, and one is enough', () => {
+    expect(failure(() => resolveTrainOptions({ task: 'open' })).message).toMatch(/reward model/);
+    expect(resolveTrainOptions({ task: 'open', rewardModel: 'org/name' })).toMatchObject({ task: 'open' });
+    expect(resolveTrainOptions({ task: 'open', reward: './reward.js' })).toMatchObject({ task: 'open' });
+    const both = failure(() => resolveTrainOptions({ reward: './reward.js', rewardModel: 'org/name' }));
+    expect(both.message).toMatch(/nothing beside `reward` for `rewardModel`/);
   });
 
   test('a run of an earlier version resumes with what was not an option then', () => {

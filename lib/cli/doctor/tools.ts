@@ -1,6 +1,8 @@
 /** What else may be there: tools to build the addon, and a graphics card. */
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { LspError } from '../../errors';
+import { Sandbox } from '../../sandbox';
 import { oneLine } from '../output';
 import { ask } from './child';
 import type { Finding } from './finding';
@@ -91,4 +93,18 @@ async function listedCards(): Promise<string[]> {
   const { ok, stdout } = await ask('nvidia-smi', ['-L'], { timeoutMs: 3000 });
   if (!ok) return [];
   return Array.from(stdout.matchAll(/^GPU \d+: (.+?)(?: \(UUID.*)?$/gm), (match) => oneLine(match[1]!, 80));
+}
+
+/** Whether code that a model wrote can be run: HumanEval, rewards for code and the coding game need it. */
+export async function checkSandbox(): Promise<Finding> {
+  const name = 'sandbox';
+  try {
+    const { description, checks } = await Sandbox.open({ signal: AbortSignal.timeout(TOOL_TIMEOUT_MS) });
+    return { name, state: 'ok', text: description, facts: { available: true, checks } };
+  } catch (error) {
+    if (!(error instanceof LspError)) throw error;
+    const { message, remedy = '' } = error;
+    const text = message.endsWith(remedy) ? message.slice(0, message.length - remedy.length).trim() : message;
+    return { name, state: 'note', text, remedy, facts: { available: false, code: error.code } };
+  }
 }

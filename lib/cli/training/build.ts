@@ -15,9 +15,10 @@ import {
 import { randomFor } from '../../lsp/random';
 import type { LanguageModel } from '../../model/language-model';
 import type { Reward } from '../../rewards/reward';
+import type { RewardModel } from '../../rewards/reward-model';
 import { WorkerReward } from '../../rewards/worker-reward';
 import type { TrainOptions } from '../../run/train-options';
-import { gameOf } from './games';
+import { gameOf, type Pieces } from './games';
 
 /** The learning rate as a function of the updates made so far. */
 export function scheduleOf(options: TrainOptions): Schedule {
@@ -38,24 +39,29 @@ export async function makeLearner(model: LanguageModel, options: TrainOptions): 
   });
 }
 
-/** R: the user's module in a worker, or the game's own. */
-export async function makeReward(options: TrainOptions): Promise<Reward & Partial<AsyncDisposable>> {
+/** R: the user's module in a worker, a reward model, or the game's own. */
+export async function makeReward(
+  options: TrainOptions,
+  pieces: Pieces,
+  loadRewardModel: (source: string) => Promise<RewardModel>,
+): Promise<Reward & Partial<AsyncDisposable>> {
   const game = gameOf(options);
   const rows = options.queriesFile === undefined ? null : await readQueries(options.queriesFile);
   if (rows) game.refuseHeldOut(rows);
   if (options.reward !== undefined) return new WorkerReward({ module: options.reward });
+  if (options.rewardModel !== undefined) return loadRewardModel(options.rewardModel);
   if (rows) game.checkRows(rows);
-  return game.reward;
+  return pieces.reward!; // options without any are refused
 }
 
 /** @throws LspError INVALID_CHAT_TEMPLATE where the model's template cannot render what the Challenger is asked */
-export function checkPrompts({ tokenizer }: LanguageModel, options: TrainOptions): void {
+export function checkPrompts({ tokenizer }: LanguageModel, { task }: Pieces, options: TrainOptions): void {
   if (options.queriesFile !== undefined) return;
   const { maxNewTokens, seed } = options;
   const random = (key: number) => randomFor(BigInt(seed), 0, 'draw', key);
   const request = { step: 0, index: 0, count: 1, maxNewTokens, random };
   try {
-    tokenizer.encodeChat(gameOf(options).task.challengerPrompt(request).messages);
+    tokenizer.encodeChat(task.challengerPrompt(request).messages);
   } catch (error) {
     if (!(error instanceof LspError && error.code === 'INVALID_CHAT_TEMPLATE')) throw error;
     const remedy = 'Choose another `--task` (world for the bundled model), or another model.';
@@ -64,6 +70,7 @@ export function checkPrompts({ tokenizer }: LanguageModel, options: TrainOptions
 }
 
 export interface TrainerParts {
+  pieces: Pieces;
   learner: Learner;
   reference: LanguageModel | null;
   reward: Reward;
@@ -100,9 +107,9 @@ export function makeTrainer(options: TrainOptions, parts: TrainerParts): LspTrai
     ...common,
     objective,
     challengerWeight: options.challengerWeight,
-    gate: game.gate(name) ?? gate,
+    gate: parts.pieces.gate(name) ?? gate,
     ...(game.duplicates && { duplicates: game.duplicates }),
-    challenger: { task: game.task, queries, maxNewTokens: queryTokens, temperature },
+    challenger: { task: parts.pieces.task, queries, maxNewTokens: queryTokens, temperature },
     ...(parts.judge && { selfReward: parts.judge }),
   });
 }

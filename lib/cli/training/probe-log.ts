@@ -3,12 +3,13 @@ import type { LanguageModel } from '../../model/language-model';
 import type { RunDirectory } from '../../run/run-directory';
 import type { TrainOptions } from '../../run/train-options';
 import { percent, type Output } from '../output';
-import { gameOf } from './games';
+import { gameOf, type Pieces } from './games';
 
 export interface ProbeLogParts {
   run: RunDirectory;
   model: LanguageModel;
   options: TrainOptions;
+  pieces: Pieces;
   signal: AbortSignal;
   output: Output;
 }
@@ -22,12 +23,12 @@ export class ProbeLog {
 
   /** Measures the model after `step` steps, unless that has been done or the probe is off. */
   async ensure(step: number): Promise<void> {
-    const { run, model, options, signal, output } = this.#parts;
+    const { run, model, options, pieces, signal, output } = this.#parts;
     const { probeSize, maxNewTokens } = options;
     if (probeSize === 0 || (await run.probes.read()).some((record) => record.step === step)) return;
     const game = gameOf(options);
     const { words } = game;
-    const result = await game.probe(model, {
+    const result = await game.probe(model, pieces, {
       size: probeSize,
       maxNewTokens,
       signal,

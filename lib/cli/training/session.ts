@@ -15,13 +15,14 @@ import { openModelSource } from '../../model/formats';
 import { defaultMemoryBudget } from '../../model/memory';
 import { invalid } from '../../options';
 import { writeReport } from '../../report';
+import { RewardModel } from '../../rewards/reward-model';
 import type { Checkpoint } from '../../run/checkpoints';
 import { statusOf } from '../../disk/files';
 import { fingerprintModel, verifyStartingModel, type StartingModel } from '../../model/fingerprint';
 import { RunDirectory } from '../../run/run-directory';
 import { resolveTrainOptions, resumeTrainOptions, type TrainOptions } from '../../run/train-options';
 import { formatDuration, type Output } from '../output';
-import { shortName } from '../local-model';
+import { localModel, shortName } from '../local-model';
 import { stopOnSignals } from '../signals';
 import { checkUsage } from '../usage';
 import { runVersions } from '../versions';
@@ -153,12 +154,13 @@ class Session {
     const { options, resumed } = plan;
     const source = resumed?.checkpoint?.modelPath ?? plan.startingModel.path;
     const policy = await this.#loadModel(source, options);
-    checkPrompts(policy, options);
+    const pieces = await gameOf(options).open(this.#signal);
+    checkPrompts(policy, pieces, options);
     const reference = await this.#referenceOf(policy, plan);
     const learner = await makeLearner(policy, options);
     this.#cleanup.push(() => learner.dispose());
     if (resumed?.checkpoint) await learner.loadState(resumed.checkpoint.optimizerPath);
-    const reward = await makeReward(options);
+    const reward = await makeReward(options, pieces, (source) => this.#loadRewardModel(source, options));
     this.#cleanup.push(async () => reward[Symbol.asyncDispose]?.());
     const run = resumed?.run ?? (await this.#create(plan));
     const done = resumed?.state?.nextStep ?? 0;
@@ -166,10 +168,18 @@ class Session {
     this.#lastCheckpoint = resumed?.checkpoint?.step ?? null;
     const report = new TrainingReport(this.#output, options, done);
     const judge = reference && options.selfReward > 0 ? gameOf(options).judge(reference) : null;
-    const probes = new ProbeLog({ run, model: policy, options, signal: this.#signal, output: this.#output });
+    const probes = new ProbeLog({
+      run,
+      model: policy,
+      options,
+      pieces,
+      signal: this.#signal,
+      output: this.#output,
+    });
     const parts = { run, policy, reference, learner, judge, probes, report };
     const trainer = makeTrainer(options, {
       ...parts,
+      pieces,
       reward,
       resume: resumed?.state ?? null,
       onPhase: (progress) => report.phase(progress),
@@ -196,6 +206,15 @@ class Session {
     this.#output.endProgress();
     this.#cleanup.push(() => model.dispose());
     return model;
+  }
+
+  /** Frozen, so that it may be held in bf16 where f32 does not fit. */
+  async #loadRewardModel(source: string, { threads }: TrainOptions): Promise<RewardModel> {
+    this.#output.line(`Loading the reward model ${source}`);
+    return RewardModel.load(await localModel(source, this.#output, this.#signal), {
+      threads,
+      signal: this.#signal,
+    });
   }
 
   async #referenceOf(
