@@ -69,12 +69,14 @@ describe('IfEval', () => {
     for (const metric of evaluation.metrics) expect(metric.value([])).toBeNull();
   });
 
-  it('leaves instructions out, and rows that have no other', async () => {
+  it('leaves instructions out; a row that has no other is followed', async () => {
     const evaluation = await IfEval.load({ data, exclude: ['length_constraints:number_sentences'] });
-    expect(evaluation.items.map(({ id }) => id)).toEqual(['7', '9']);
+    expect(evaluation.items.map(({ id }) => id)).toEqual(['7', '9', '11']);
     expect(evaluation.items[0]!.instruction_id_list).toEqual(['punctuation:no_comma']);
-    const verdicts = await verdictsOf(evaluation, ['Hello', 'a, b']);
-    expect(valueOf(evaluation, 'prompt_strict', verdicts)).toBe(1 / 2);
+    const verdicts = await verdictsOf(evaluation, ['Hello', 'a, b', 'One']);
+    expect(verdicts[2]).toEqual({ ids: [], strict: [], loose: [] });
+    expect(valueOf(evaluation, 'prompt_strict', verdicts)).toBe(2 / 3);
+    expect(valueOf(evaluation, 'instruction_strict', verdicts)).toBe(1 / 2);
     expect(evaluation.settings).toEqual({ exclude: ['length_constraints:number_sentences'] });
   });
 

@@ -38,7 +38,7 @@ export class IfEval implements Evaluation<IfEvalItem, IfEvalVerdict> {
   }
 
   /**
-   * Rows whose instructions are all excluded are left out.
+   * A row whose instructions are all excluded stays, with nothing to break: the number of prompts is always the same.
    * @throws LspError INVALID_ARGUMENT (a row of another shape, with its key; an unknown id), UNKNOWN_OPTION, IO_ERROR
    */
   static async load(options: IfEvalOptions): Promise<IfEval> {
@@ -49,10 +49,10 @@ export class IfEval implements Evaluation<IfEvalItem, IfEvalVerdict> {
     const items = (await readRows(checked.data)).map((row, index) => readItem(row, index));
     const ids = new Set(items.map(({ id }) => id));
     if (ids.size < items.length) throw invalid('data', 'rows with different keys', checked.data);
-    const left = items
-      .map((item) => without(item, exclude))
-      .filter((item) => item.instruction_id_list.length > 0);
-    if (left.length === 0) throw invalid('exclude', 'ids that leave an instruction to check', exclude);
+    const left = items.map((item) => without(item, exclude));
+    if (left.every((item) => item.instruction_id_list.length === 0)) {
+      throw invalid('exclude', 'ids that leave an instruction to check', exclude);
+    }
     return new IfEval(left, exclude);
   }
 
