@@ -27,6 +27,8 @@ export interface EvalFlags {
   samples?: number;
   seed?: number;
   threads?: number;
+  /** Of evaluations whose judge costs something: only tell how much. */
+  estimate?: boolean;
   json?: boolean;
 }
 
@@ -42,6 +44,12 @@ export async function evaluate(command: EvaluationCommand, flags: EvalFlags, out
     const { signal } = stopper;
     const opened = await command.open({ ...flags }, { signal, output, threads: flags.threads });
     try {
+      const estimate = await opened.estimate?.(flags.limit);
+      if (estimate) output.note(estimate.text);
+      if (flags.estimate === true) {
+        output.value({ estimate: estimate?.value ?? null });
+        return;
+      }
       await new EvalSession(opened.evaluation, flags, output, signal).run();
     } finally {
       await opened.close?.();

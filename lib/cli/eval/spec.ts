@@ -9,8 +9,15 @@ export type AnyEvaluation = Evaluation<any, any> & Evaluation;
 
 export interface OpenedEvaluation {
   evaluation: AnyEvaluation;
+  /** What judging will cost, for a judge that costs something: for programs and for people. */
+  estimate?(limit: number | undefined): Promise<CostEstimate | null>;
   /** Frees what the judge holds. */
   close?(): Promise<void>;
+}
+
+export interface CostEstimate {
+  value: Readonly<Record<string, unknown>>;
+  text: string;
 }
 
 export interface OpenContext {

@@ -70,7 +70,9 @@ export class HumanEval implements Evaluation<HumanEvalItem, HumanEvalVerdict> {
     this.#style = style;
     this.#mostK = Math.max(...k);
     this.#timeoutMs = timeoutMs;
-    this.settings = { style, k, timeoutMs, sandbox: sandbox.description };
+    // Of the sandbox only what may change a verdict: an update of bubblewrap makes no other results.
+    const python = /Python (\d+\.\d+)/.exec(sandbox.description)?.[1] ?? null;
+    this.settings = { style, k, timeoutMs, python };
     this.generation = {
       maxNewTokens: 512,
       // Greedy for one answer; several equal ones would say no more than one. 0.8 as published for large k.
