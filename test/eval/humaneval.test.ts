@@ -195,7 +195,7 @@ describeWithSandbox('HumanEval', () => {
       writeFileSync(join(folder, 'bad.jsonl'), text);
       return load({ data: join(folder, 'bad.jsonl') });
     };
-    expectError(await rejectionOf(bad('')), 'INVALID_ARGUMENT', /at least one row/);
+    expectError(await rejectionOf(bad('')), 'INVALID_ARGUMENT', /at least one record/);
     expectError(await rejectionOf(bad('{"task_id": "x"}')), 'INVALID_ARGUMENT', /entry_point in row 1/);
     expectError(
       await rejectionOf(bad(`${JSON.stringify(ROW)}\n`.repeat(2))),
