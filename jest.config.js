@@ -4,7 +4,17 @@
  * jest's module system is CommonJS: packages that are ES modules, and who imports one of them dynamically, need a
  * transform of their own (see there).
  */
-const ES_MODULES = ['collapse-white-space', 'franc', 'hyparquet', 'n-gram', 'trigram-utils'];
+const ES_MODULES = [
+  'collapse-white-space',
+  'franc',
+  'hyparquet',
+  'is-network-error',
+  'n-gram',
+  'p-limit',
+  'p-retry',
+  'trigram-utils',
+  'yocto-queue',
+];
 const modules = `(?:${ES_MODULES.join('|')})/`;
 
 /** @type {import('jest').Config} */

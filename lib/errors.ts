@@ -19,6 +19,7 @@ export type LspErrorCode =
   | 'HUB_REFUSED' // the hub has no such repository, revision or file, or does not give it without permission
   | 'REWARD_FAILED' // a reward threw, hung, or returned something that is not a score
   | 'SANDBOX_UNAVAILABLE' // no sandbox for foreign code on this machine, or it failed to start a program
+  | 'ENDPOINT_FAILED' // a chat endpoint refused for a reason that holds for every call: key, model, address, credit
   | 'TRAINING_DIVERGED' // NaN or infinity in loss, gradient or weights
   | 'INVALID_CHECKPOINT' // a run directory that cannot be resumed
   | 'DISPOSED' // use after dispose()

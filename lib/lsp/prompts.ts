@@ -1,10 +1,12 @@
 /**
- * Every sentence that self-play says to a model, in one place.
+ * Every sentence that self-play says to a model, in one place. Only the rubric, which other judges use too, is in
+ * rewards/rubric.ts.
  *
  * Written for small models: short, one thing at a time, and with worked examples as turns of a conversation, which a
  * model of 135M parameters continues far more reliably than it follows a description of a format.
  */
 import type { ChatMessage } from '../model/types';
+import { rubricText } from '../rewards/rubric';
 
 /** A worked example for the Challenger: a task and rules in the line form of `parseConstraint`. */
 export interface TaskExample {
@@ -58,23 +60,9 @@ export function renderTaskAndRules({ task, rules }: TaskExample): string {
   return [`Task: ${task}`, ...rules.map((rule) => `Rule: ${rule}`)].join('\n');
 }
 
-/** The additive rubric: a point for each line, 0 to 7 in all. */
-export const RUBRIC = [
-  'the answer is about what the task asks;',
-  'it does all that the task asks, rules included;',
-  'what it says is true and makes sense;',
-  'it is easy to understand;',
-  'it is written in good, natural language without repeating itself;',
-  'it is complete and as long as it needs to be, no longer;',
-  'an expert would be glad to have written it.',
-] as const;
-
 /** The judge's prompt; the rubric comes first, so that it is computed once for all judgements. */
 export function judgeMessages(query: string, answer: string): ChatMessage[] {
-  const points = RUBRIC.map((line, i) => `${i + 1}. ${line}`).join('\n');
-  const content =
-    'Count the points of an answer to a task. It starts with 0 points and gets 1 point for each line that is true:\n' +
-    `${points}\n\nTask:\n${query}\n\nAnswer:\n${answer}\n\nHow many points, from 0 to 7?`;
+  const content = `${rubricText()}\n\nTask:\n${query}\n\nAnswer:\n${answer}\n\nHow many points, from 0 to 7?`;
   return [{ role: 'user', content }];
 }
 

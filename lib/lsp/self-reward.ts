@@ -18,6 +18,7 @@ import {
 import type { PolicyModel } from '../learn/policy';
 import type { ChatMessage } from '../model/types';
 import type { Reward } from '../rewards/reward';
+import { MAX_POINTS } from '../rewards/rubric';
 import {
   measureJudge,
   PREFLIGHT_PAIRS,
@@ -27,9 +28,6 @@ import {
 } from './judge-preflight';
 import { JUDGE_PREFIX, judgeMessages } from './prompts';
 import { streamId } from './random';
-
-/** Points of the rubric: scores are 0..7. */
-export const MAX_POINTS = 7;
 
 /** Tokens of a sampled verdict: a digit and what may stand around it. */
 const VERDICT_TOKENS = 4;

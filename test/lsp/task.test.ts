@@ -16,7 +16,8 @@ import {
   type Task,
 } from '../../lib/lsp';
 import { clusters, countSeenBefore, features, similarity } from '../../lib/lsp/duplicates';
-import { RUBRIC, TASK_EXAMPLES, judgeMessages } from '../../lib/lsp/prompts';
+import { TASK_EXAMPLES, judgeMessages } from '../../lib/lsp/prompts';
+import { RUBRIC } from '../../lib/rewards/rubric';
 import { randomFor, shuffledIndices, streamId } from '../../lib/lsp/random';
 import {
   areFeasible,
