@@ -72,11 +72,15 @@ export {
 } from './run/run-directory';
 export { writeReport, type WriteReportOptions } from './report';
 
+// Chat endpoints
+export * from './endpoint';
+
 // Evaluations
 export * from './eval';
 
 // Rewards
 export { SandboxedCode, type CodeInfo, type SandboxedCodeOptions } from './rewards/code';
+export { EndpointJudge, type EndpointJudgeOptions } from './rewards/endpoint-judge';
 export { FunctionReward, type FunctionRewardOptions, type ScoreFunction } from './rewards/function-reward';
 export { MajorityVote, type MajorityVoteOptions } from './rewards/majority-vote';
 export { MathAnswer, type MathAnswerOptions } from './rewards/math-answer';

@@ -10,6 +10,7 @@ export type {
   Json,
   Metric,
 } from './evaluation';
+export * from './alpacaeval';
 export { Gsm8k, type Gsm8kItem, type Gsm8kOptions, type Gsm8kVerdict } from './gsm8k';
 export * from './humaneval';
 export { IfEval, type IfEvalItem, type IfEvalOptions, type IfEvalVerdict } from './ifeval';
