@@ -28,7 +28,7 @@ import {
   type ChatEndpointOptions,
   type EndpointSettings,
 } from './options';
-import { pLimit, pRetry } from './packages';
+import { loadPLimit, loadPRetry } from './packages';
 import { readReply } from './response';
 import { Transport } from './transport';
 import type { CallEstimate, ChatAnswer, ChatOutcome, ChatRequest, EstimateOptions } from './types';
@@ -50,7 +50,7 @@ export class ChatEndpoint {
   readonly #settings: EndpointSettings;
   readonly #transport: Transport;
   readonly #cache: AnswerCache | null;
-  readonly #limit: ReturnType<typeof pLimit>;
+  readonly #limit: ReturnType<ReturnType<typeof loadPLimit>>;
   /** Until then nothing is sent, since the server asked for it (performance.now()). */
   #pausedUntilMs = 0;
   #warned = false;
@@ -66,7 +66,7 @@ export class ChatEndpoint {
       readKey(keyVariable, options.apiKeyVariable !== undefined),
     );
     this.#cache = cacheDirectory === null ? null : new AnswerCache(cacheDirectory);
-    this.#limit = pLimit(concurrency);
+    this.#limit = loadPLimit()(concurrency);
   }
 
   /** What decides the answers, for the record. The key is not among it. */
@@ -188,7 +188,7 @@ export class ChatEndpoint {
       await this.#pause(signal);
       return readReply(await this.#transport.post(body, signal));
     };
-    return pRetry(attempt, {
+    return loadPRetry()(attempt, {
       retries: maxRetries,
       minTimeout: retryDelayMs,
       maxTimeout: MAX_RETRY_DELAY_MS,

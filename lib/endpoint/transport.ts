@@ -5,10 +5,11 @@
  * undici itself and not Node's own `fetch`: that one ends every reply that is not there after five minutes, whatever
  * time limit is set, and knows no proxies. Redirects are not followed, so that the key goes to nobody else.
  */
-import { Agent, EnvHttpProxyAgent, request, type Dispatcher } from 'undici';
+import type { Dispatcher } from 'undici';
 import { isRecord } from '../options';
 import { CallFailure, excerpt, refusal } from './failure';
 import { isThisMachine, type EndpointSettings } from './options';
+import { loadUndici } from './packages';
 
 /** A refusal's text is shown in part; more than this of it is not read. */
 const MAX_ERROR_BYTES = 64 << 10;
@@ -45,6 +46,7 @@ export class Transport {
     this.#timeoutMs = settings.timeoutMs;
     this.#maxResponseBytes = settings.maxResponseBytes;
     // The one limit is timeoutMs. A proxy of the environment is not for this machine.
+    const { Agent, EnvHttpProxyAgent } = loadUndici();
     const limits = { headersTimeout: 0, bodyTimeout: 0 };
     this.#dispatcher = isThisMachine(new URL(this.url).hostname)
       ? new Agent(limits)
@@ -99,7 +101,7 @@ export class Transport {
       statusCode,
       headers,
       body: stream,
-    } = await request(this.url, {
+    } = await loadUndici().request(this.url, {
       method: 'POST',
       headers: {
         'content-type': 'application/json',

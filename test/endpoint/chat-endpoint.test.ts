@@ -236,6 +236,7 @@ describe('what may pass is tried again', () => {
   it('a server that does not speak HTTP', async () => {
     const garbage = createServer((socket) => {
       socket.on('error', () => undefined);
+      socket.resume();
       socket.end(`\u0000\u0001 ${KEY} nonsense\r\n\r\n`);
     });
     await new Promise<void>((resolve) => garbage.listen(0, '127.0.0.1', resolve));

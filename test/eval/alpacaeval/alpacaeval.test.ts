@@ -13,9 +13,11 @@ import {
   type AlpacaEvalItem,
   type AlpacaEvalOptions,
   type AnswerPair,
+  type ChatScorer,
   type PairJudge,
 } from '../../../lib/eval/alpacaeval';
 import type { AnsweredItem } from '../../../lib/eval/evaluation';
+import { RewardModel } from '../../../lib/rewards/reward-model';
 import { FakeModel } from '../../lsp/fakes';
 import { refuses, says, startChatServer, type ChatServer } from '../../support/chat-server';
 import { expectError, rejectionOf } from '../../support/errors';
@@ -469,6 +471,11 @@ describe('the judge that is a reward model', () => {
       verdict: { preference: expect.closeTo(preference, 12), firstOrder: preference },
     });
     expect(evaluation.settings).toMatchObject({ orders: 1 });
+  });
+
+  it('may be a RewardModel', () => {
+    const scorerOf = (model: RewardModel): ChatScorer => model; // checked by the compiler
+    expect(typeof scorerOf(RewardModel.prototype).scoreChats).toBe('function');
   });
 
   it('refuses what is no scorer', () => {
