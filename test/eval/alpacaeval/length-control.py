@@ -1,7 +1,7 @@
 """Makes length-control.json: length-controlled win rates of random verdicts by scikit-learn's logistic regression.
 
     python3 -m venv venv && venv/bin/pip install scikit-learn==1.9.1
-    venv/bin/python test/eval/alpacaeval/length-control.py > test/eval/alpacaeval/length-control.json
+    venv/bin/python test/eval/alpacaeval/length-control.py | npx prettier --parser json > test/eval/alpacaeval/length-control.json
 
 A preference p becomes two rows, label 1 with weight p and label 0 with weight 1 - p, since scikit-learn takes no
 fractional labels. Its objective is C * sum(loss) + |w|^2 / 2 without an intercept of its own.
