@@ -1,4 +1,5 @@
 /** The evaluations of `lsp eval`, each with the options that only it has. */
+import { alpacaeval } from './alpacaeval';
 import { Gsm8k, HumanEval, IfEval } from '../../eval';
 import { numberFlag } from '../usage';
 import type { EvaluationCommand } from './spec';
@@ -44,7 +45,7 @@ const humaneval: EvaluationCommand = {
   open: async (flags) => ({ evaluation: await HumanEval.load(pick(flags, ['data', 'style', 'k'])) }),
 };
 
-export const EVALUATIONS: readonly EvaluationCommand[] = [ifeval, gsm8k, humaneval];
+export const EVALUATIONS: readonly EvaluationCommand[] = [ifeval, gsm8k, humaneval, alpacaeval];
 
 /** Of a flag that may be repeated. */
 function numbersFlag(text: string, earlier: number[] | undefined): number[] {

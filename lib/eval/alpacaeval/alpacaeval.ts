@@ -13,8 +13,11 @@ import { alpacaEvalMetrics, type AlpacaEvalVerdict } from './metrics';
 import type { AnswerPair, PairJudge, PairJudgement } from './pair-judge';
 
 export interface AlpacaEvalOptions {
-  /** Path of the rows: `instruction`, `dataset`, `output` (the baseline's answer), `generator`; JSON, JSONL or Parquet. */
-  data: string;
+  /**
+   * Path of the rows: `instruction`, `dataset`, `output` (the baseline's answer), `generator`. Default: the hub's
+   * tatsu-lab/alpaca_eval.
+   */
+  data?: string;
   judge: PairJudge;
   /**
    * Path of another baseline's answers: rows of the same form, or the `answers.jsonl` in the folder of an earlier
@@ -49,7 +52,8 @@ export class AlpacaEval implements Evaluation<AlpacaEvalItem, AlpacaEvalVerdict>
   /** @throws LspError INVALID_ARGUMENT (also for rows of another shape, or a baseline with gaps), UNKNOWN_OPTION, IO_ERROR */
   static async load(options: AlpacaEvalOptions): Promise<AlpacaEval> {
     const given = checkOptions(options, ['data', 'judge', 'baseline', 'difficulties'], 'AlpacaEval.load');
-    const data = expectString('data', given.data, { allowEmpty: false });
+    const data =
+      given.data === undefined ? undefined : expectString('data', given.data, { allowEmpty: false });
     const judge = expectJudge(given.judge);
     const baseline =
       given.baseline === undefined

@@ -8,6 +8,7 @@ import { createHash } from 'node:crypto';
 import { LspError } from '../../errors';
 import { readRows, type Row } from '../../hub/rows';
 import { expectString, invalid } from '../../options';
+import { HUB_DATA, readData } from '../data';
 import type { EvaluationItem } from '../evaluation';
 
 /** An instruction with the answer that the candidate's is compared with. */
@@ -30,19 +31,20 @@ export interface Baseline {
 const ID_DIGITS = 10;
 
 /**
- * @param data rows with `instruction`, `dataset` and `output` (the answers of the published baseline)
+ * @param data rows with `instruction`, `dataset` and `output` (the answers of the published baseline); the hub's by default
  * @param baseline rows with `instruction` and `output` of another model, or its answers.jsonl in a folder of results
  * @param difficulties by instruction
  * @throws LspError INVALID_ARGUMENT (rows of another shape, repeated ones, missing answers), IO_ERROR
  */
 export async function readItems(
-  data: string,
+  data: string | undefined,
   baseline: string | undefined,
   difficulties: ReadonlyMap<string, number> | undefined,
 ): Promise<Baseline> {
-  const rows = await readRows(data);
+  const rows = await readData(data, HUB_DATA.alpacaeval);
+  const source = data ?? 'the data';
   const others = baseline === undefined ? undefined : readAnswers(await readRows(baseline), baseline);
-  const outputs = baseline === undefined ? readAnswers(rows, data) : others!;
+  const outputs = baseline === undefined ? readAnswers(rows, source) : others!;
   const seen = new Set<string>();
   const items = rows.map((row, index): AlpacaEvalItem => {
     const instruction = expectString(`data[${index}].instruction`, row.instruction, { allowEmpty: false });
@@ -55,7 +57,7 @@ export async function readItems(
     if (answer === undefined) {
       throw new LspError(
         'INVALID_ARGUMENT',
-        `Expected an answer to every instruction in \`${baseline ?? data}\` but received none to ${id}.`,
+        `Expected an answer to every instruction in \`${baseline ?? source}\` but received none to ${id}.`,
         { remedy: 'Let the baseline answer all of the data, or give the rows that it answered as `data`.' },
       );
     }
