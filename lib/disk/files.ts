@@ -91,11 +91,28 @@ export async function fsyncTree(directory: string): Promise<void> {
   await fsyncPath(directory);
 }
 
+/** Like mkdir's `recursive`, which never returns where a file system denies that its directories can be (/proc). */
+export async function makeDirectories(path: string): Promise<void> {
+  const make = async () => {
+    await mkdir(path).catch((error: unknown) => {
+      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+    });
+  };
+  try {
+    await make();
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+    await makeDirectories(dirname(path));
+    await make();
+  }
+}
+
 /** Makes a directory and those above it, durably. */
 export async function makeDirectory(path: string): Promise<void> {
   await withIoErrors('make the directory', path, async () => {
-    const first = await mkdir(path, { recursive: true });
-    if (first !== undefined) await fsyncPath(dirname(first));
+    if ((await statusOf(path)) !== null) return;
+    await makeDirectories(path);
+    await fsyncPath(dirname(path));
   });
 }
 

@@ -2,9 +2,11 @@
  * An append-only file of JSON records, one a line.
  *
  * A crash may leave a torn last line, and lines that a resumed run makes again. `cut` removes both, so that an
- * interrupted and resumed run leaves the same file as an uninterrupted one.
+ * interrupted and resumed run leaves the same file as an uninterrupted one. A line that is no record and has records
+ * after it is no crash's doing but damage: an error, before anything is cut.
  */
 import { open, readFile, type FileHandle } from 'node:fs/promises';
+import { LspError } from '../errors';
 import { isRecord } from '../options';
 import { systemCode, withIoErrors } from './files';
 
@@ -34,7 +36,7 @@ export class JsonLines<T extends object> {
     });
   }
 
-  /** All whole records; a torn line ends the reading. */
+  /** All whole records, but for a torn last line. @throws LspError INVALID_CHECKPOINT (damaged), IO_ERROR */
   async read(): Promise<T[]> {
     return (await this.#scan(() => true)).records;
   }
@@ -75,11 +77,23 @@ export class JsonLines<T extends object> {
     for (let start = 0; content !== null;) {
       const end = content.indexOf(0x0a, start);
       const record = end < 0 ? null : (parseRecord(content.toString('utf8', start, end)) as T | null);
+      if (record === null && end >= 0) this.#requireTorn(content, end + 1, records.length + 1);
       if (record === null || !keep(record)) break;
       records.push(record);
       start = byteLength = end + 1;
     }
     return { records, byteLength, present: content !== null };
+  }
+
+  /** Refuses a file that has a record after the line that is none. */
+  #requireTorn(content: Buffer, from: number, line: number): void {
+    const rest = content.toString('utf8', from).split('\n').slice(0, -1);
+    if (!rest.some((text) => parseRecord(text) !== null)) return;
+    throw new LspError(
+      'INVALID_CHECKPOINT',
+      `Expected a JSON record in line ${line} of \`${this.path}\` but received something else.`,
+      { remedy: 'The file is damaged: restore it, or remove that line by hand. Nothing was changed.' },
+    );
   }
 }
 

@@ -71,6 +71,8 @@ export interface Evaluation<Item extends EvaluationItem = EvaluationItem, Verdic
   readonly settings: Readonly<Record<string, Json>>;
   /** The defaults of this evaluation; a caller may override each. */
   readonly generation: Generation;
+  /** Numbers of answers an item that it can judge; any where this is missing. */
+  readonly sampleRange?: { readonly min?: number; readonly max?: number };
   /** Metrics, the most important first. */
   readonly metrics: readonly Metric<Verdict>[];
   prompt(item: Item): Prompt;

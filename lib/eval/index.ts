@@ -24,6 +24,7 @@ export {
 export {
   evaluationConfig,
   runEvaluation,
+  summaryOf,
   type EvaluationProgress,
   type EvaluationResult,
   type RunEvaluationOptions,

@@ -24,6 +24,7 @@ import { JsonLines } from '../disk/json-lines';
 import { acquireLock, type Lock } from '../disk/lock';
 import { LspError } from '../errors';
 import { isRecord } from '../options';
+import type { Prompt } from '../model/types';
 import type { Answer, Generation, Json } from './evaluation';
 
 const CONFIG = 'config.json';
@@ -59,6 +60,7 @@ export interface ResultRecord {
 export class ResultsFolder {
   readonly path: string;
   readonly config: EvaluationConfig;
+  /** For appending; to read, see `readAnswers` and `readResults`. */
   readonly answers: JsonLines<AnswersRecord>;
   readonly results: JsonLines<ResultRecord>;
   readonly #lock: Lock;
@@ -96,6 +98,17 @@ export class ResultsFolder {
   }
 
   /**
+   * Checks that the folder is new, or holds this evaluation, without writing there.
+   * @throws LspError INVALID_ARGUMENT, IO_ERROR
+   */
+  static async check(path: string, config: EvaluationConfig): Promise<void> {
+    const absolute = resolve(path);
+    await requireUsable(absolute);
+    const known = await readConfig(absolute);
+    if (known !== null) requireSame(absolute, known, config);
+  }
+
+  /**
    * What a folder holds, without writing there.
    * @throws LspError INVALID_ARGUMENT (it holds no results), IO_ERROR
    */
@@ -103,7 +116,18 @@ export class ResultsFolder {
     const absolute = resolve(path);
     const config = await readConfig(absolute);
     if (config === null) throw noResults(path, `no ${CONFIG}`);
-    return { config, results: await new JsonLines<ResultRecord>(join(absolute, 'results.jsonl')).read() };
+    const results = new JsonLines<ResultRecord>(join(absolute, 'results.jsonl'));
+    return { config, results: checkRecords(results.path, await results.read(), isResult) };
+  }
+
+  /** @throws LspError INVALID_CHECKPOINT for a file that is damaged */
+  async readAnswers(): Promise<AnswersRecord[]> {
+    return checkRecords(this.answers.path, await this.answers.read(), isAnswers);
+  }
+
+  /** @throws LspError INVALID_CHECKPOINT for a file that is damaged */
+  async readResults(): Promise<ResultRecord[]> {
+    return checkRecords(this.results.path, await this.results.read(), isResult);
   }
 
   async writeSummary(summary: object): Promise<void> {
@@ -115,6 +139,33 @@ export class ResultsFolder {
     await this.results.close();
     await this.#lock.release();
   }
+}
+
+/** A prompt as it stands in a record. */
+export function promptOfRecord(prompt: Prompt): Json {
+  return prompt instanceof Int32Array ? Array.from(prompt) : (prompt as unknown as Json);
+}
+
+function isAnswers(record: Partial<AnswersRecord>): boolean {
+  return (
+    typeof record.id === 'string' &&
+    Array.isArray(record.answers) &&
+    record.answers.every((answer) => isRecord(answer) && typeof answer.text === 'string')
+  );
+}
+
+function isResult(record: Partial<ResultRecord>): boolean {
+  return isAnswers(record) && record.verdict !== undefined && record.prompt !== undefined;
+}
+
+function checkRecords<T>(path: string, records: T[], isSound: (record: T) => boolean): T[] {
+  const line = records.findIndex((record) => !isSound(record)) + 1;
+  if (line === 0) return records;
+  throw new LspError(
+    'INVALID_CHECKPOINT',
+    `Expected a record of an evaluation in line ${line} of \`${path}\` but received something else.`,
+    { remedy: 'The file is damaged: restore it, or remove that line by hand. Nothing was changed.' },
+  );
 }
 
 /** A folder that holds anything but results is somebody else's. */

@@ -11,12 +11,14 @@ import {
   expectInteger,
   expectNumber,
   expectSignal,
+  expectString,
   expectUint64,
+  invalid,
 } from '../options';
 import type { PolicyModel } from '../learn/policy';
 import type { Prompt } from '../model/types';
 import type { Answer, Evaluation, EvaluationItem, Generation, Json } from './evaluation';
-import { type EvaluationConfig, type ResultRecord, ResultsFolder } from './results-folder';
+import { type EvaluationConfig, promptOfRecord, type ResultRecord, ResultsFolder } from './results-folder';
 import { type Estimate, estimate } from './statistics';
 
 export interface EvaluationProgress {
@@ -37,7 +39,10 @@ export interface RunEvaluationOptions extends Partial<Generation> {
   seed?: number | bigint;
   /** What identifies the model in the results; two runs in one folder must agree on it. */
   model?: Json;
-  /** Items sampled and judged at a time, default 64: so many are lost at most when the process dies. */
+  /**
+   * Most items sampled and judged at a time, default 64. Fewer where they take long: what an interruption loses is to be
+   * about half a minute's work. Results do not depend on it.
+   */
   batchSize?: number;
   signal?: AbortSignal;
   onProgress?: (progress: EvaluationProgress) => void;
@@ -51,6 +56,8 @@ export interface EvaluationResult<Verdict extends Json = Json> {
   verdicts: Map<string, Verdict>;
   /** Items that could not be judged; they are tried again when the evaluation is run again in the same folder. */
   failed: { id: string; reason: string }[];
+  /** Items whose prompt leaves no room in the model's context: they were judged on empty answers. */
+  unasked: string[];
 }
 
 const OPTION_NAMES = [
@@ -102,8 +109,8 @@ export function evaluationConfig<Item extends EvaluationItem, Verdict extends Js
 }
 
 /** The part of a result that is for the record. */
-export function summaryOf({ config, metrics, failed, verdicts }: EvaluationResult): object {
-  return { ...config, judged: verdicts.size, metrics, failed };
+export function summaryOf({ config, metrics, failed, unasked, verdicts }: EvaluationResult): object {
+  return { ...config, judged: verdicts.size, metrics, failed, unasked };
 }
 
 interface Settled<Item> {
@@ -125,14 +132,21 @@ function settle<Item extends EvaluationItem, Verdict extends Json>(
   const defaults = evaluation.generation;
   const stop = given.stop ?? defaults.stop;
   if (stop !== undefined) expectArray('stop', stop);
+  const range = { min: 1, ...evaluation.sampleRange };
   const generation: Generation = {
     maxNewTokens: expectInteger('maxNewTokens', given.maxNewTokens ?? defaults.maxNewTokens, { min: 1 }),
-    temperature: expectNumber('temperature', given.temperature ?? defaults.temperature, { min: 0 }),
-    samples: expectInteger('samples', given.samples ?? defaults.samples, { min: 1 }),
+    temperature: expectNumber('temperature', given.temperature ?? defaults.temperature, {
+      min: 0,
+      max: MOST_TEMPERATURE,
+    }),
+    samples: expectInteger('samples', given.samples ?? defaults.samples, range),
     ...(stop !== undefined && { stop }),
   };
   const limit = expectInteger('limit', given.limit ?? evaluation.items.length, { min: 1 });
   const items = evaluation.items.slice(0, limit);
+  if (new Set(items.map(({ id }) => id)).size < items.length) {
+    throw invalid('evaluation', 'items with ids of their own', 'equal ones');
+  }
   const seed = expectUint64('seed', given.seed ?? 0);
   return {
     items,
@@ -148,10 +162,25 @@ function settle<Item extends EvaluationItem, Verdict extends Json>(
     generation,
     seed,
     batchSize: expectInteger('batchSize', given.batchSize ?? 64, { min: 1 }),
-    out: given.out,
+    out: given.out === undefined ? undefined : expectString('out', given.out, { allowEmpty: false }),
     signal: expectSignal('signal', given.signal) ?? new AbortController().signal,
     onProgress: given.onProgress && expectFunction('onProgress', given.onProgress),
   };
+}
+
+/** What the engine takes. */
+const MOST_TEMPERATURE = 1e6;
+
+/** What an interruption may lose, and the items that the first batch has, before it is known how long they take. */
+const BATCH_SECONDS = 30;
+const FIRST_BATCH = 16;
+
+interface AskedItem<Item> {
+  item: Item;
+  index: number;
+  prompt: Prompt;
+  /** Most tokens of its answer: what is asked for, or what the context has room for; 0 for none. */
+  room: number;
 }
 
 class EvaluationRun<Item extends EvaluationItem, Verdict extends Json> {
@@ -170,9 +199,10 @@ class EvaluationRun<Item extends EvaluationItem, Verdict extends Json> {
   async restore(): Promise<void> {
     if (!this.folder) return;
     const known = new Set(this.settled.items.map(({ id }) => id));
-    for (const { id, answers } of await this.folder.answers.read())
+    for (const { id, answers } of await this.folder.readAnswers()) {
       if (known.has(id)) this.#answers.set(id, answers);
-    for (const { id, verdict } of await this.folder.results.read()) {
+    }
+    for (const { id, verdict } of await this.folder.readResults()) {
       if (known.has(id)) this.#verdicts.set(id, verdict as Verdict);
     }
   }
@@ -185,10 +215,15 @@ class EvaluationRun<Item extends EvaluationItem, Verdict extends Json> {
       .map((item, index) => ({ item, index }))
       .filter(({ item }) => !this.#verdicts.has(item.id));
     let judging: Promise<void> = Promise.resolve();
+    let size = Math.min(FIRST_BATCH, batchSize);
     try {
-      for (let start = 0; start < open.length; start += batchSize) {
-        const batch = open.slice(start, start + batchSize);
-        await this.#sample(batch.filter(({ item }) => !this.#answers.has(item.id)));
+      for (let start = 0; start < open.length;) {
+        const batch = open.slice(start, start + size);
+        start += size;
+        const fresh = batch.filter(({ item }) => !this.#answers.has(item.id));
+        const began = performance.now();
+        await this.#sample(fresh);
+        if (fresh.length > 0) size = sizeFor((1000 * fresh.length) / (performance.now() - began), batchSize);
         await judging;
         judging = this.#judge(batch.map(({ item }) => item));
         // Awaited above or below; until then a rejection is nobody's surprise.
@@ -207,62 +242,73 @@ class EvaluationRun<Item extends EvaluationItem, Verdict extends Json> {
     const { items, config } = this.settled;
     const verdicts = new Map<string, Verdict>();
     const failed: { id: string; reason: string }[] = [];
+    const unasked: string[] = [];
     for (const { id } of items) {
       const verdict = this.#verdicts.get(id);
       if (verdict !== undefined) verdicts.set(id, verdict);
       else failed.push({ id, reason: this.#failures.get(id) ?? 'unknown' });
+      // No sampled answer is without a token: where its text is empty, the token that ended it is counted.
+      if (this.#answers.get(id)?.every(({ tokens }) => tokens === 0)) unasked.push(id);
     }
     const all = [...verdicts.values()];
     return {
       config,
       verdicts,
       failed,
+      unasked,
       metrics: this.evaluation.metrics.map((metric) => estimate(metric, all)),
     };
   }
 
+  /** Those with the same room together; a prompt that leaves none gets empty answers. */
   async #sample(batch: readonly { item: Item; index: number }[]): Promise<void> {
-    const { generation, seed, signal } = this.settled;
-    const asked = batch.map((one) => ({ ...one, prompt: this.evaluation.prompt(one.item) }));
-    const fitting = asked.filter(({ item, prompt }) => this.#fits(item, prompt));
-    if (fitting.length === 0) return;
-    const { samples, ...rest } = generation;
-    const completions = await this.model.generate(
-      fitting.map(({ prompt }) => prompt),
-      {
-        ...rest,
-        samples,
-        seed,
-        streamIds: fitting.map(({ index }) => Array.from({ length: samples }, (_, i) => index * samples + i)),
-        signal,
-        onProgress: ({ finished, total }) => this.#report((finished / total) * fitting.length),
-      },
-    );
-    const records = fitting.map(({ item }, i) => ({
-      id: item.id,
-      answers: completions[i]!.map(({ text, finishReason, tokens }) => ({
-        text,
-        finishReason,
-        tokens: tokens.length,
-      })),
-    }));
-    await this.folder?.answers.append(...records);
-    for (const { id, answers } of records) this.#answers.set(id, answers);
-    this.#report(0);
+    const asked = batch.map((one) => this.#ask(one));
+    const rooms = [...new Set(asked.map(({ room }) => room))].sort((a, b) => b - a);
+    for (const room of rooms) {
+      const alike = asked.filter((one) => one.room === room);
+      const answers = room > 0 ? await this.#generate(alike, room) : alike.map(() => this.#noAnswers());
+      const records = alike.map(({ item }, i) => ({ id: item.id, answers: answers[i]! }));
+      await this.folder?.answers.append(...records);
+      for (const record of records) this.#answers.set(record.id, record.answers);
+      this.#report(0);
+    }
   }
 
-  /** A prompt that leaves no room for an answer is a failure of its own, not of the batch. */
-  #fits(item: Item, prompt: Prompt): boolean {
+  async #generate(asked: readonly AskedItem<Item>[], room: number): Promise<Answer[][]> {
+    const { generation, seed, signal } = this.settled;
+    const { samples } = generation;
+    const completions = await this.model.generate(
+      asked.map(({ prompt }) => prompt),
+      {
+        ...generation,
+        maxNewTokens: room,
+        seed,
+        streamIds: asked.map(({ index }) => Array.from({ length: samples }, (_, i) => index * samples + i)),
+        signal,
+        onProgress: ({ finished, total }) => this.#report((finished / total) * asked.length),
+      },
+    );
+    return completions.map((group) =>
+      group.map(({ text, finishReason, tokens }) => ({ text, finishReason, tokens: tokens.length })),
+    );
+  }
+
+  #noAnswers(): Answer[] {
+    const none: Answer = { text: '', finishReason: 'length', tokens: 0 };
+    return Array.from({ length: this.settled.generation.samples }, () => none);
+  }
+
+  #ask({ item, index }: { item: Item; index: number }): AskedItem<Item> {
+    const prompt = this.evaluation.prompt(item);
     const { tokenizer, config } = this.model;
     const tokens =
       prompt instanceof Int32Array
         ? prompt.length
         : typeof prompt === 'string'
-          ? tokenizer.encode(prompt, { addSpecial: true }).length
+          ? tokenizer.encode(prompt, { addSpecial: true }).length + 1 // a BOS that only prompts get
           : tokenizer.encodeChat(prompt).length;
-    if (tokens < config.maxPositions) return true;
-    this.#failures.set(item.id, `its prompt has ${tokens} tokens, the context ${config.maxPositions}`);
-    return false;
+    const room = Math.max(0, Math.min(this.settled.generation.maxNewTokens, config.maxPositions - tokens));
+    return { item, index, prompt, room };
   }
 
   async #judge(items: readonly Item[]): Promise<void> {
@@ -271,6 +317,9 @@ class EvaluationRun<Item extends EvaluationItem, Verdict extends Json> {
       .map((item) => ({ item, answers: this.#answers.get(item.id)! }));
     if (answered.length === 0) return;
     const judgements = await this.evaluation.judge(answered, { signal: this.settled.signal });
+    if (judgements.length !== answered.length) {
+      throw invalid('judge', `${answered.length} judgements`, judgements.length);
+    }
     const records: ResultRecord[] = [];
     judgements.forEach((judgement, i) => {
       const { item, answers } = answered[i]!;
@@ -278,10 +327,9 @@ class EvaluationRun<Item extends EvaluationItem, Verdict extends Json> {
         this.#failures.set(item.id, judgement.failed);
         return;
       }
-      const prompt = this.evaluation.prompt(item);
       records.push({
         id: item.id,
-        prompt: prompt instanceof Int32Array ? Array.from(prompt) : (prompt as unknown as Json),
+        prompt: promptOfRecord(this.evaluation.prompt(item)),
         answers: [...answers],
         verdict: judgement.verdict,
       });
@@ -299,4 +347,9 @@ class EvaluationRun<Item extends EvaluationItem, Verdict extends Json> {
       total: this.settled.items.length,
     });
   }
+}
+
+/** Items of a batch that takes about half a minute at this pace. */
+function sizeFor(itemsPerSecond: number, most: number): number {
+  return Math.max(1, Math.min(most, Math.round(itemsPerSecond * BATCH_SECONDS)));
 }

@@ -112,3 +112,11 @@ export async function withDisk<T>(path: string, run: () => Promise<T>): Promise<
     throw isSystem && !(error instanceof LspError) ? ioError(path, 'write into the cache', error) : error;
   }
 }
+
+/** A relative path that stays below its folder, in characters that need no escape in an address. */
+export function isRepositoryPath(text: string): boolean {
+  return (
+    /^[\w.+=@,()[\] -]+(\/[\w.+=@,()[\] -]+)*$/.test(text) &&
+    !text.split('/').some((part) => /^\.{1,2}$/.test(part))
+  );
+}

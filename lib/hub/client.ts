@@ -4,7 +4,7 @@
  */
 import type { ListFileEntry, PathInfo } from '@huggingface/hub';
 import { LspError } from '../errors';
-import { expectedFolder, isCommit, type Repository } from './cache';
+import { expectedFolder, isCommit, isRepositoryPath, type Repository } from './cache';
 import { hubLibrary } from './library';
 import { hubSettings, hubToken } from './settings';
 
@@ -55,7 +55,8 @@ export class HubClient {
       const files: RemoteFile[] = [];
       const { listFiles } = hubLibrary();
       for await (const entry of listFiles({ ...this.#parameters, revision: commit, recursive: true })) {
-        if (entry.type === 'file') files.push(this.#remoteFile(entry));
+        // Its path becomes one on this machine: whatever could lead out of the cache is not there for us.
+        if (entry.type === 'file' && isRepositoryPath(entry.path)) files.push(this.#remoteFile(entry));
       }
       return files;
     });

@@ -8,7 +8,14 @@ import {
   invalid,
   isRecord,
 } from '../options';
-import { cachedCommit, cachedFile, snapshotFolder, writeRef, type Repository } from './cache';
+import {
+  cachedCommit,
+  cachedFile,
+  snapshotFolder,
+  writeRef,
+  type Repository,
+  isRepositoryPath,
+} from './cache';
 import { HubClient, refused } from './client';
 import { downloadFile } from './download';
 
@@ -99,12 +106,4 @@ export function isRepositoryName(text: string): boolean {
 /** A branch, a tag or a commit, by the rules of git as far as they matter for file names. */
 export function isRevision(text: string): boolean {
   return /^[\w.+-]+(\/[\w.+-]+)*$/.test(text) && !text.includes('..') && text.length <= 255;
-}
-
-/** A relative path that stays below its folder, in characters that need no escape in an address. */
-export function isRepositoryPath(text: string): boolean {
-  return (
-    /^[\w.+=@,()[\] -]+(\/[\w.+=@,()[\] -]+)*$/.test(text) &&
-    !text.split('/').some((part) => /^\.{1,2}$/.test(part))
-  );
 }

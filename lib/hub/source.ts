@@ -3,9 +3,9 @@ import { existsSync } from 'node:fs';
 import { LspError } from '../errors';
 import { BUNDLED_MODEL } from '../model/formats/bundled';
 import { expectString, invalid } from '../options';
-import { cachedCommit, snapshotFolder, writeRef, type Repository } from './cache';
+import { cachedCommit, isRepositoryPath, snapshotFolder, writeRef, type Repository } from './cache';
 import { HubClient } from './client';
-import { checkHubOptions, type HubOptions, isRepositoryName, isRepositoryPath, isRevision } from './file';
+import { checkHubOptions, type HubOptions, isRepositoryName, isRevision } from './file';
 import { cachedModel, downloadModel, onlyCachedGguf } from './model';
 
 interface HubSource extends Repository {

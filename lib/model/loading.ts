@@ -14,8 +14,8 @@ import { type ModelSource, openModelSource } from './formats';
 import {
   availableMemory,
   defaultMemoryBudget,
+  loadingBytes,
   requireWeightsFit,
-  weightBytes,
   type WeightType,
 } from './memory';
 import { Tokenizer } from './tokenizer';
@@ -127,7 +127,7 @@ function requireHead(head: Head, { config, path }: ModelSource): void {
 /** f32, unless only bf16 fits and the file holds no more than that. */
 function fittingType({ config, tensors }: ModelSource): WeightType {
   const available = availableMemory();
-  if (weightBytes(config, 'f32') <= available || weightBytes(config, 'bf16') > available) return 'f32';
+  if (loadingBytes(config, 'f32') <= available || loadingBytes(config, 'bf16') > available) return 'f32';
   const lossless = tensors.every(({ type, shape }) => type === 'bf16' || shape.length === 1);
   return lossless ? 'bf16' : 'f32';
 }

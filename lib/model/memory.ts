@@ -43,6 +43,11 @@ export function weightBytes(config: ModelConfig, type: WeightType = 'f32'): numb
   );
 }
 
+/** Bytes that loading takes at most: a tensor is read in f32 before it becomes bf16, and the embedding is the largest. */
+export function loadingBytes(config: ModelConfig, type: WeightType): number {
+  return weightBytes(config, type) + (type === 'f32' ? 0 : embeddingBytes(config));
+}
+
 /** Bytes of the gradient. A tied embedding has two, as the input and as the head, until the update adds them. */
 export function gradientBytes(config: ModelConfig): number {
   return weightBytes(config) + (config.tiedEmbeddings ? embeddingBytes(config) : 0);
@@ -88,7 +93,7 @@ export function requireWeightsFit(
   type: WeightType = 'f32',
   availableBytes = availableMemory(),
 ): void {
-  requireFit(weightBytes(config, type), `${config.parameterCount} parameters in ${type}`, availableBytes);
+  requireFit(loadingBytes(config, type), `${config.parameterCount} parameters in ${type}`, availableBytes);
 }
 
 /**

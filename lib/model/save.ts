@@ -5,6 +5,7 @@
 import { randomUUID } from 'node:crypto';
 import { type FileHandle, mkdir, open, readdir, readFile, rename, rm } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
+import { makeDirectories } from '../disk/files';
 import { LspError } from '../errors';
 import { familyOf } from './formats/families';
 import { ioError } from './formats/model-file';
@@ -58,22 +59,6 @@ export async function saveHuggingFace(directory: string, content: SaveContent): 
   } catch (error) {
     await rm(temporary, { recursive: true, force: true }).catch(() => undefined);
     throw error;
-  }
-}
-
-/** Like mkdir's `recursive`, which never returns where a file system denies that its directories can be (/proc). */
-async function makeDirectories(path: string): Promise<void> {
-  const make = async () => {
-    await mkdir(path).catch((error: unknown) => {
-      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
-    });
-  };
-  try {
-    await make();
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
-    await makeDirectories(dirname(path));
-    await make();
   }
 }
 
@@ -197,7 +182,7 @@ function namedTokens({ bos, eos, unk, pad }: SpecialTokens): Record<string, stri
 
 /** With RoPE in the layouts of transformers 4 and 5 both; each reads its own. */
 function configJson(config: ModelConfig, dtype: SavedType): Record<string, unknown> {
-  const { ropeTheta, ropeScaling, layersWithoutRope } = config;
+  const { ropeTheta, ropeScaling, layersWithoutRope, padTokenId } = config;
   const family = familyOf(config.architecture)!; // a ModelConfig of an unknown one is never made
   const scaling = ropeScaling && {
     rope_type: 'llama3',
@@ -235,6 +220,8 @@ function configJson(config: ModelConfig, dtype: SavedType): Record<string, unkno
     use_cache: true,
     torch_dtype: TORCH_TYPES[dtype],
     ...specialIds(config),
+    // Said where the family would have one otherwise.
+    ...(padTokenId === null && family.defaults.padTokenId !== undefined && { pad_token_id: null }),
     [MARK]: FORMAT_VERSION,
   };
 }

@@ -51,10 +51,10 @@ export class RewardModel implements Reward, AsyncDisposable {
   }
 
   /**
-   * Loads a model for sequence classification with one output, e.g. `LlamaForSequenceClassification` (weights in f32).
+   * Loads a model for sequence classification with one output, e.g. `LlamaForSequenceClassification`.
    *
-   * @param source a Hugging Face directory
-   * @throws LspError IO_ERROR, INVALID_MODEL_FILE, UNSUPPORTED_MODEL (a language model, or more than one output),
+   * @param source a Hugging Face directory, or a hub id
+   * @throws LspError IO_ERROR, HUB_UNAVAILABLE, HUB_REFUSED, INVALID_MODEL_FILE, UNSUPPORTED_MODEL (a language model, or more than one output),
    *   OUT_OF_MEMORY, INVALID_ARGUMENT, UNKNOWN_OPTION, NATIVE_LOAD_FAILED; the signal's reason when aborted
    */
   static async load(source: string, options: RewardModelOptions = {}): Promise<RewardModel> {
@@ -109,14 +109,17 @@ export class RewardModel implements Reward, AsyncDisposable {
     return this.scoreTokens(encoded, options);
   }
 
-  /** σ(score / scale) of each answer after its prompt. */
-  async score(samples: Sample[], context?: RewardContext): Promise<number[]> {
-    const conversations = samples.map(({ messages, answer }) => [
-      ...messages,
-      { role: 'assistant', content: answer },
-    ]);
-    const scores = await this.scoreChats(conversations, context && { signal: context.signal });
-    return scores.map((score) => 1 / (1 + Math.exp(-score / this.scale)));
+  /** σ(score / scale) of each answer after its prompt; null for one that does not fit into the model's context. */
+  async score(samples: Sample[], context?: RewardContext): Promise<(number | null)[]> {
+    const encoded = samples.map(({ messages, answer }) =>
+      this.tokenizer.encodeChat([...messages, { role: 'assistant', content: answer }], {
+        addGenerationPrompt: false,
+      }),
+    );
+    const fits = (tokens: Int32Array) => tokens.length <= this.config.maxPositions;
+    const scores = await this.scoreTokens(encoded.filter(fits), context && { signal: context.signal });
+    let next = 0;
+    return encoded.map((tokens) => (fits(tokens) ? 1 / (1 + Math.exp(-scores[next++]! / this.scale)) : null));
   }
 
   /** Frees everything, after the operations under way. Idempotent. */

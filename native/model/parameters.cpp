@@ -22,6 +22,7 @@ void ModelConfig::check() const {
   expect(max_positions >= 1 && max_positions <= 1 << 24, "1 to 16777216 positions");
   expect(norm_eps >= 0.0f && norm_eps < 1.0f, "a norm epsilon in [0, 1)");
   expect(padding_id >= -1 && padding_id < vocab, "a padding token in the vocabulary, or none");
+  expect(static_cast<int64_t>(layers_without_rope.size()) <= layers, "each layer without RoPE named once");
   for (const int64_t layer : layers_without_rope)
     expect(layer >= 0 && layer < layers, "layers without RoPE that the model has");
   expect(score_labels >= 0 && score_labels <= 1 << 16, "a scoring head of at most 65536 outputs");

@@ -131,6 +131,32 @@ describe('lsp eval', () => {
     });
   });
 
+  it('says what is wrong with either model before one is evaluated', async () => {
+    const missing = await lsp([
+      'eval',
+      'ifeval',
+      '--model',
+      '/nowhere.gguf',
+      '--data',
+      data,
+      '--against',
+      'tiny',
+    ]);
+    expect(missing).toMatchObject({ code: 1, stderr: expect.stringMatching(/nowhere/) as string });
+    expect(missing.stderr).not.toMatch(/items, tiny/);
+    const many = await lsp(ifeval('--samples', '2'));
+    expect(many).toMatchObject({ code: 2, stderr: expect.stringMatching(/`--samples`/) as string });
+  });
+
+  it('warns where answers to compare with were sampled otherwise', async () => {
+    const args = ['--limit', '12', '--max-new-tokens', '6', '--against', join(folder, 'first')];
+    const { code, stderr } = await lsp(ifeval('--out', join(folder, 'shorter'), ...args));
+    expect({ code, stderr }).toMatchObject({
+      code: 0,
+      stderr: expect.stringMatching(/sampled with/) as string,
+    });
+  });
+
   it('refuses data, options and folders that do not fit, in the words of flags', async () => {
     const wrong = await lsp(ifeval('--limit', '0'));
     expect(wrong).toMatchObject({ code: 2, stderr: expect.stringMatching(/`--limit`/) as string });

@@ -3,6 +3,7 @@ import { appendFile, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Evaluation, ItemJudgement } from '../../lib/eval/evaluation';
+import { readVerdicts } from '../../lib/eval/compare';
 import { ResultsFolder } from '../../lib/eval/results-folder';
 import { runEvaluation } from '../../lib/eval/run-evaluation';
 import type { PolicyModel } from '../../lib/learn/policy';
@@ -172,10 +173,64 @@ describe('runEvaluation', () => {
     expect([...second.verdicts.keys()]).toEqual(evaluation.items.map(({ id }) => id));
   });
 
-  it('reports a prompt that is too long, and answers the others', async () => {
-    const result = await runEvaluation(lengths(['a', 'x'.repeat(50), 'b']), model(new Answering()));
-    expect(result.failed).toEqual([{ id: 'item-1', reason: 'its prompt has 50 tokens, the context 50' }]);
-    expect(result.verdicts.size).toBe(2);
+  it('gives answers the room that the context leaves, and empty ones where it leaves none', async () => {
+    const answering = new Answering();
+    const rooms: (number | undefined)[] = [];
+    answering.before = ({ maxNewTokens }) => rooms.push(maxNewTokens);
+    const words = ['a', 'x'.repeat(45), 'y'.repeat(50), 'b'];
+    const result = await runEvaluation(lengths(words), model(answering), { out: folder });
+    expect(rooms).toEqual([8, 5]);
+    expect(result.failed).toEqual([]);
+    expect(result.unasked).toEqual(['item-2']);
+    expect([...result.verdicts.values()].map(({ correct }) => correct)).toEqual([true, true, false, true]);
+    const again = await runEvaluation(lengths(words), model(new Answering()), { out: folder });
+    expect(again.unasked).toEqual(['item-2']);
+  });
+
+  it('refuses damage in the midst of its files, and changes nothing', async () => {
+    await runEvaluation(lengths(), model(new Answering()), { out: folder });
+    for (const name of ['answers.jsonl', 'results.jsonl']) {
+      const path = join(folder, name);
+      const sound = await readFile(path, 'utf8');
+      const lines = sound.split('\n');
+      for (const damage of ['x' + lines[1]!, '{"id":"item-1"}']) {
+        await writeFile(path, [lines[0], damage, ...lines.slice(2)].join('\n'));
+        const damaged = await readFile(path, 'utf8');
+        const error = await rejectionOf(runEvaluation(lengths(), model(new Answering()), { out: folder }));
+        expectError(error, 'INVALID_CHECKPOINT', new RegExp(`line 2 of .*${name}`));
+        expect(await readFile(path, 'utf8')).toBe(damaged);
+      }
+      await writeFile(path, sound);
+    }
+  });
+
+  it('refuses to compare answers to other questions', async () => {
+    await runEvaluation(lengths(), model(new Answering()), { out: folder });
+    expect((await readVerdicts(lengths(), folder)).verdicts.size).toBe(5);
+    const others = readVerdicts(lengths(['uno', ...WORDS.slice(1)]), folder);
+    expectError(await rejectionOf(others), 'INVALID_ARGUMENT', /same questions .* item-0/);
+  });
+
+  it('refuses numbers of answers that the evaluation cannot judge, before any is sampled', async () => {
+    const evaluation = Object.assign(lengths(), { sampleRange: { min: 2, max: 3 } });
+    const answering = new Answering();
+    for (const samples of [1, 4]) {
+      const error = await rejectionOf(runEvaluation(evaluation, model(answering), { samples }));
+      expectError(error, 'INVALID_ARGUMENT', /at least 2 and at most 3 for `samples`/);
+    }
+    expect(answering.asked).toEqual([]);
+  });
+
+  it('refuses items with equal ids, and a judge that leaves some out', async () => {
+    const twice = new Lengths([...lengths().items, lengths().items[0]!]);
+    expectError(await rejectionOf(runEvaluation(twice, model(new Answering()))), 'INVALID_ARGUMENT', /ids/);
+    const evaluation = lengths();
+    evaluation.judge = () => Promise.resolve([]);
+    expectError(
+      await rejectionOf(runEvaluation(evaluation, model(new Answering()))),
+      'INVALID_ARGUMENT',
+      /5 judgements/,
+    );
   });
 
   it('asks the first items only, where there is a limit', async () => {

@@ -54,6 +54,18 @@ describe('a model', () => {
     expect(readdirSync(join(snapshot, '../../blobs'))).toHaveLength(LOADED.length);
   });
 
+  test('of a hostile repository stays in the cache', async () => {
+    const evil = '../../../../../escaped/evil.gguf';
+    fixture.hub.add({ id: 'org/hostile', files: { [evil]: encodeGguf(tinyGguf()) } });
+    expectError(
+      await rejectionOf(resolveModelSource('org/hostile')),
+      'UNSUPPORTED_MODEL',
+      /nor a \.gguf file/,
+    );
+    expect(existsSync(join(fixture.cache, evil))).toBe(false);
+    expect(existsSync(join(fixture.cache, 'models--org--hostile/snapshots', 'escaped'))).toBe(false);
+  });
+
   test('that is complete in the cache needs no network, also when another program put it there', async () => {
     const commit = fixture.hub.add({ id: 'org/tiny', files: modelFiles(fixture.root) });
     const path = await resolveModelSource('org/tiny');

@@ -1,8 +1,9 @@
 /** Every family against transformers: log-probabilities, greedy decoding, gradients; and through a save and a load. */
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { LanguageModel, Learner } from '../../lib';
+import { openModelSource } from '../../lib/model/formats';
 import { FAMILY_CASES, familyGguf, writeFamilyModel } from '../support/family-model';
 import { encodeGguf } from '../support/tiny-gguf';
 
@@ -115,3 +116,55 @@ function expectClose(actual: ArrayLike<number>, expected: readonly number[], tol
   const worst = expected.reduce((most, value, i) => Math.max(most, Math.abs(actual[i]! - value)), 0);
   expect(worst).toBeLessThan(tolerance);
 }
+
+describe('what a configuration leaves out, or says to be none', () => {
+  const directory = mkdtempSync(join(tmpdir(), 'lsp-family-defaults-'));
+  afterAll(() => rmSync(directory, { recursive: true }));
+  const opened = (name: string, config: Record<string, unknown>) => {
+    const stored = FAMILY_CASES.language[name]!;
+    const without = Object.fromEntries(
+      Object.entries({ ...stored.config, ...config }).filter(([, value]) => value !== undefined),
+    );
+    const path = writeFamilyModel(join(directory, name), { ...stored, config: without });
+    return openModelSource(path).config;
+  };
+
+  it('is what its class in transformers has', () => {
+    expect(opened('smollm3', { tie_word_embeddings: undefined }).tiedEmbeddings).toBe(true);
+    expect(opened('smollm3', { no_rope_layers: null }).layersWithoutRope).toEqual([3]);
+    const interval = { no_rope_layers: null, no_rope_layer_interval: 2 };
+    expect(opened('smollm3', interval).layersWithoutRope).toEqual([1, 3]);
+    const theta = { rope_parameters: undefined };
+    expect(opened('smollm3', theta).ropeTheta).toBe(2_000_000);
+    expect(opened('qwen2', theta).ropeTheta).toBe(10_000);
+    expect(opened('qwen2', { pad_token_id: undefined }).padTokenId).toBeNull();
+    expect(opened('smollm3', { pad_token_id: null }).padTokenId).toBeNull();
+  });
+
+  it('is the older key where both are there, and as many key-value heads as heads where they are null', () => {
+    const scaling = { rope_type: 'llama3', factor: 8, low_freq_factor: 1, high_freq_factor: 4 };
+    const both = { rope_scaling: { ...scaling, original_max_position_embeddings: 64 } };
+    expect(opened('llama', both).ropeScaling?.factor).toBe(8);
+    const parameters = FAMILY_CASES.language['qwen2']!.parameters.map((parameter) =>
+      /[kv]_proj/.test(parameter.name)
+        ? { ...parameter, shape: [32, ...parameter.shape.slice(1)] }
+        : parameter,
+    );
+    const config = { ...FAMILY_CASES.language['qwen2']!.config, num_key_value_heads: null };
+    const path = writeFamilyModel(join(directory, 'heads'), { config, parameters });
+    expect(openModelSource(path).config.numKeyValueHeads).toBe(4);
+  });
+
+  it('is said in what is saved, where the family would have it otherwise', async () => {
+    const path = writeFamilyModel(join(directory, 'unpadded'), {
+      ...FAMILY_CASES.language['smollm3']!,
+      config: { ...FAMILY_CASES.language['smollm3']!.config, pad_token_id: null },
+    });
+    await using model = await LanguageModel.load(path);
+    await model.save(join(directory, 'unpadded-saved'));
+    const saved = JSON.parse(
+      readFileSync(join(directory, 'unpadded-saved', 'config.json'), 'utf8'),
+    ) as object;
+    expect(saved).toHaveProperty('pad_token_id', null);
+  });
+});

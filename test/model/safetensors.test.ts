@@ -358,6 +358,18 @@ describe('a Hugging Face directory', () => {
       'UNSUPPORTED_MODEL',
       /model type is "llama"/,
     ],
+    [
+      'RoPE that differs between layers',
+      config({ rope_parameters: { full_attention: { rope_type: 'default', rope_theta: 1e4 } } }),
+      'UNSUPPORTED_MODEL',
+      /differs between layers/,
+    ],
+    [
+      'a RoPE factor without a type',
+      config({ rope_scaling: { factor: 8 } }),
+      'UNSUPPORTED_MODEL',
+      /RoPE type/,
+    ],
     ['layers with a window', config({ layer_types: ['sliding_attention'] }), 'UNSUPPORTED_MODEL', /sliding/],
     ['another model type', config({ model_type: 'gemma' }), 'UNSUPPORTED_MODEL', /gemma/],
     [

@@ -85,6 +85,12 @@ describe('RewardModel', () => {
     expect(reward).toBeLessThan(1);
   });
 
+  it('abstains from what does not fit into its context, and scores the others', async () => {
+    const [long, short] = await model.score([sample('far '.repeat(600)), sample('Because.', 1)]);
+    expect(long).toBeNull();
+    expect([short]).toEqual(await model.score([sample('Because.')]));
+  });
+
   it('takes no sequences and no samples', async () => {
     expect(await model.scoreTokens([])).toEqual([]);
     expect(await model.score([])).toEqual([]);

@@ -10,9 +10,9 @@ import { ChatEndpoint, type CallEstimate } from '../../endpoint';
 import { LanguageModel } from '../../model/language-model';
 import { RewardModel } from '../../rewards/reward-model';
 import { localModel, shortName } from '../local-model';
-import { numberFlag } from '../usage';
+import { LspError } from '../../errors';
+import { numberFlag, UsageError } from '../usage';
 import type { EvaluationCommand, OpenContext } from './spec';
-import { refuse } from './run';
 
 interface AlpacaEvalFlags {
   data?: string;
@@ -88,9 +88,12 @@ async function openJudge(flags: AlpacaEvalFlags, context: OpenContext): Promise<
   const { judge, judgeModel, rewardModel } = flags;
   const named = [judge, judgeModel, rewardModel].filter((one) => one !== undefined).length;
   if (named !== 1) {
-    refuse(
-      `Expected one of \`--judge\`, \`--judge-model\` and \`--reward-model\` but received ${named === 0 ? 'none' : named}.`,
-      'Name who judges the answers.',
+    throw new UsageError(
+      new LspError(
+        'INVALID_ARGUMENT',
+        `Expected one of \`--judge\`, \`--judge-model\` and \`--reward-model\` but received ${named === 0 ? 'none' : named}.`,
+        { remedy: 'Name who judges the answers.' },
+      ),
     );
   }
   if (judge !== undefined) return { judge: endpointJudge(judge, flags) };

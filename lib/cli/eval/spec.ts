@@ -5,7 +5,7 @@ import type { Output } from '../output';
 
 /** Any evaluation: the runner and the printer need not know what its items and verdicts are. */
 // eslint-disable-next-line @typescript-eslint/no-explicit-any -- items and verdicts only meet their own evaluation
-export type AnyEvaluation = Evaluation<any, any> & Evaluation;
+export type AnyEvaluation = Evaluation<any, any>;
 
 export interface OpenedEvaluation {
   evaluation: AnyEvaluation;

@@ -58,6 +58,7 @@ export class HumanEval implements Evaluation<HumanEvalItem, HumanEvalVerdict> {
   readonly items: readonly HumanEvalItem[];
   readonly settings: Readonly<Record<string, Json>>;
   readonly generation: Generation;
+  readonly sampleRange: { readonly min: number };
   readonly metrics: readonly Metric<HumanEvalVerdict>[];
   readonly #sandbox: Sandbox;
   readonly #style: AnswerStyle;
@@ -80,6 +81,7 @@ export class HumanEval implements Evaluation<HumanEvalItem, HumanEvalVerdict> {
       samples: this.#mostK,
       ...(style === 'completion' && { stop: COMPLETION_STOPS }),
     };
+    this.sampleRange = { min: this.#mostK };
     this.metrics = k.map((count) => ({
       name: `pass_at_${count}`,
       label: `pass@${count}`,

@@ -30,6 +30,7 @@ export class IfEval implements Evaluation<IfEvalItem, IfEvalVerdict> {
   readonly items: readonly IfEvalItem[];
   readonly settings: Readonly<Record<string, Json>>;
   readonly generation: Generation = { maxNewTokens: 1280, temperature: 0, samples: 1 };
+  readonly sampleRange = { max: 1 };
   readonly metrics = ifEvalMetrics();
 
   private constructor(items: readonly IfEvalItem[], exclude: readonly string[]) {

@@ -27,6 +27,8 @@ export interface ModelFamily {
     readonly headSize?: number;
     /** Default: as many as heads. */
     readonly numKeyValueHeads?: number;
+    /** Default: none. */
+    readonly padTokenId?: number;
   };
 }
 
@@ -67,7 +69,13 @@ export const FAMILIES: readonly ModelFamily[] = [
     traits: {},
     noRopeInterval: 4,
     ggufInterleaved: true,
-    defaults: { maxPositions: 32_768, ropeTheta: 2_000_000, tiedEmbeddings: true, numKeyValueHeads: 4 },
+    defaults: {
+      maxPositions: 32_768,
+      ropeTheta: 2_000_000,
+      tiedEmbeddings: true,
+      numKeyValueHeads: 4,
+      padTokenId: 128_004,
+    },
   },
 ];
 
@@ -78,8 +86,8 @@ export function familyOf(architecture: unknown): ModelFamily | undefined {
 /** For messages: what this version runs. */
 export const KNOWN_FAMILIES = `This version runs Llama and its relatives of the types ${FAMILIES.map(({ architecture }) => architecture).join(', ')}.`;
 
-/** Indices of every n-th layer, as `noRopeInterval` counts them; 0 names none. */
-export function everyNthLayer(interval: number, numLayers: number): number[] {
+/** Indices of the layers without RoPE: every n-th one; 0 for none. */
+export function everyNthWithoutRope(interval: number, numLayers: number): number[] {
   if (interval === 0) return [];
   return Array.from({ length: numLayers }, (_, layer) => layer).filter(
     (layer) => (layer + 1) % interval === 0,

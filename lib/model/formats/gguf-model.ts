@@ -1,7 +1,7 @@
 /** A GGUF file as a ModelSource: configuration from metadata, tensors under new names. */
 import type { TensorLocation } from '../../native/addon';
 import type { ModelConfig } from '../types';
-import { everyNthLayer, familyOf, KNOWN_FAMILIES, type ModelFamily } from './families';
+import { everyNthWithoutRope, familyOf, KNOWN_FAMILIES, type ModelFamily } from './families';
 import { type GgufHeader, type GgufTensor, type GgufValue, readGgufHeader } from './gguf';
 import { ggufTokenizer } from './gguf-tokenizer';
 import { ggufName, huggingFaceName, isRopePermuted } from './gguf-names';
@@ -189,7 +189,7 @@ function readConfig(file: ModelFile, metadata: FamilyMetadata, tensors: GgufTens
     ropeTheta,
     // No key says which: every reader of the format knows the interval.
     ...(family.noRopeInterval > 0 && {
-      layersWithoutRope: everyNthLayer(family.noRopeInterval, Math.min(numLayers, MAX_LAYERS)),
+      layersWithoutRope: everyNthWithoutRope(family.noRopeInterval, Math.min(numLayers, MAX_LAYERS)),
     }),
     tiedEmbeddings: !tensors.some((tensor) => tensor.name === 'output.weight'),
     bosTokenId: id('bos'),

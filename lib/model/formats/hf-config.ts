@@ -6,7 +6,7 @@
 import type { NativeModelConfig } from '../../native/addon';
 import { isRecord } from '../../options';
 import type { ModelConfig } from '../types';
-import { everyNthLayer, FAMILIES, familyOf, KNOWN_FAMILIES, type ModelFamily } from './families';
+import { everyNthWithoutRope, FAMILIES, familyOf, KNOWN_FAMILIES, type ModelFamily } from './families';
 import { corrupt, unsupported } from './model-file';
 import { checkConfig, MAX_LAYERS } from './model-source';
 import type { JsonObject, JsonValue } from './strict-json';
@@ -87,7 +87,10 @@ export function readHuggingFaceConfig(
     intermediateSize: reader.number('intermediate_size'),
     numLayers,
     numHeads,
-    numKeyValueHeads: reader.number('num_key_value_heads', defaults.numKeyValueHeads ?? numHeads),
+    numKeyValueHeads: reader.number(
+      'num_key_value_heads',
+      keyValueHeads(config, defaults.numKeyValueHeads, numHeads),
+    ),
     headSize: reader.number('head_dim', defaults.headSize ?? hiddenSize / numHeads),
     vocabSize: reader.number('vocab_size'),
     maxPositions: reader.number('max_position_embeddings', defaults.maxPositions),
@@ -101,7 +104,7 @@ export function readHuggingFaceConfig(
     bosTokenId: firstId('bos_token_id'),
     eosTokenIds: tokenIds(path, generation, 'eos_token_id') ?? tokenIds(path, config, 'eos_token_id') ?? [],
     // Not generation_config.json's: this one is also the embedding's padding index, which training respects.
-    padTokenId: tokenIds(path, config, 'pad_token_id')?.[0] ?? null,
+    padTokenId: padTokenId(path, config, defaults.padTokenId),
   });
 }
 
@@ -138,6 +141,17 @@ function readArchitecture(
 
 const FULL_ATTENTION_ONLY = 'This version computes full attention.';
 
+/** Null says as many as heads; only a key that is missing leaves it to the family. */
+function keyValueHeads(config: JsonObject, fallback: number | undefined, numHeads: number): number {
+  return Object.hasOwn(config, 'num_key_value_heads') ? numHeads : (fallback ?? numHeads);
+}
+
+/** Null says none, as above. */
+function padTokenId(path: string, config: JsonObject, fallback: number | undefined): number | null {
+  if (Object.hasOwn(config, 'pad_token_id')) return tokenIds(path, config, 'pad_token_id')?.[0] ?? null;
+  return fallback ?? null;
+}
+
 function requireFullAttention(path: string, config: JsonObject): void {
   // Qwen names a window in every configuration, and says beside it that it is not used.
   const window = config['sliding_window'] ?? null;
@@ -161,7 +175,7 @@ function layersWithoutRope({ path, values }: ConfigReader, family: ModelFamily, 
       throw corrupt(path, '`no_rope_layer_interval` is not a positive integer.');
     }
     // A claimed number of layers is checked later: no list is made for an absurd one.
-    return numLayers <= MAX_LAYERS ? everyNthLayer(interval, numLayers) : [];
+    return numLayers <= MAX_LAYERS ? everyNthWithoutRope(interval, numLayers) : [];
   }
   const known = Array.isArray(turns) && turns.every((turn) => turn === 0 || turn === 1);
   if (!known || turns.length < numLayers) {
@@ -198,7 +212,8 @@ function readRope(
   defaultTheta: number,
 ): Pick<NativeModelConfig, 'ropeTheta' | 'ropeScaling'> {
   const { path, values } = reader;
-  const key = (values['rope_parameters'] ?? null) !== null ? 'rope_parameters' : 'rope_scaling';
+  // Where both are there, transformers takes the older one.
+  const key = (values['rope_scaling'] ?? null) !== null ? 'rope_scaling' : 'rope_parameters';
   const rope = values[key] ?? null;
   const plainTheta = reader.number('rope_theta', defaultTheta);
   if (rope === null) return { ropeTheta: plainTheta };
@@ -208,7 +223,11 @@ function readRope(
   if (inner.number('partial_rotary_factor', 1) !== 1) {
     throw unsupported(path, `\`${key}.partial_rotary_factor\` is not 1.`, KNOWN_FAMILIES);
   }
-  const type = rope['rope_type'] ?? rope['type'] ?? 'default';
+  const nested = Object.keys(rope).find((name) => isRecord(rope[name]));
+  if (nested !== undefined) {
+    throw unsupported(path, `\`${key}\` differs between layers (\`${nested}\`).`, KNOWN_FAMILIES);
+  }
+  const type = rope['rope_type'] ?? rope['type'] ?? (inner.number('factor', 1) === 1 ? 'default' : null);
   if (type === 'default') return { ropeTheta };
   if (type !== 'llama3') {
     throw unsupported(

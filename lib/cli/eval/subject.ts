@@ -1,0 +1,42 @@
+/** A model to be evaluated: where its files are, what identifies it, and where its results go. */
+import { createHash } from 'node:crypto';
+import { join, resolve } from 'node:path';
+import { evaluationConfig, ResultsFolder, type RunEvaluationOptions } from '../../eval';
+import { fingerprintModel } from '../../model/fingerprint';
+import { openModelSource, pathOfSource } from '../../model/formats';
+import { localModel, shortName } from '../local-model';
+import type { Output } from '../output';
+import type { AnyEvaluation } from './spec';
+
+export interface Subject {
+  name: string;
+  /** Of its files. */
+  path: string;
+  /** Of its results. */
+  folder: string;
+  options: RunEvaluationOptions;
+}
+
+/**
+ * Looks a model through, and checks that its results can go where they are to go, before anything is sampled.
+ * @param out default: a folder named by what decides the results, so that the same command finds what it began
+ * @throws LspError as `openModelSource`; INVALID_ARGUMENT for a folder that holds something else
+ */
+export async function findSubject(
+  source: string,
+  evaluation: AnyEvaluation,
+  given: { options: RunEvaluationOptions; out: string | undefined },
+  { output, signal }: { output: Output; signal: AbortSignal },
+): Promise<Subject> {
+  const path = await localModel(source, output, signal);
+  openModelSource(path); // a model that cannot be read is refused before it is hashed
+  const { files } = await fingerprintModel(pathOfSource(path), signal);
+  const name = shortName(source);
+  const model = { name, files: files.map(({ file, sha256 }) => ({ file, sha256 })) };
+  const options = { ...given.options, model };
+  const config = evaluationConfig(evaluation, options);
+  const hash = createHash('sha256').update(JSON.stringify(config)).digest('hex').slice(0, 8);
+  const folder = resolve(given.out ?? join('evals', `${evaluation.name}-${name}-${hash}`));
+  await ResultsFolder.check(folder, config);
+  return { name, path, folder, options };
+}
