@@ -157,14 +157,15 @@ class EvalSession {
   #reportMissing({ failed, unasked }: EvaluationResult, name: string): void {
     if (unasked.length > 0) {
       this.output.warn(
-        `${unasked.length} prompts leave no room in the context of ${name}: they count with empty answers ` +
+        `${unasked.length === 1 ? '1 prompt leaves' : `${unasked.length} prompts leave`} no room in the context of ${name}, and count with empty answers ` +
           `(${unasked.slice(0, 5).join(', ')}${unasked.length > 5 ? ', …' : ''}).`,
       );
     }
     if (failed.length === 0) return;
     for (const { id, reason } of failed.slice(0, 5)) this.output.warn(`${id} was not judged: ${reason}.`);
     const more = failed.length > 5 ? ` (${failed.length - 5} more like these)` : '';
-    this.output.warn(`${failed.length} items were not judged${more}. The same command tries them again.`);
+    const items = failed.length === 1 ? '1 item was' : `${failed.length} items were`;
+    this.output.warn(`${items} not judged${more}. The same command tries again.`);
   }
 }
 
