@@ -126,13 +126,17 @@ const CONTRAST = /[,;]?\s+(?:not|instead of|rather than)\s.*$/isu;
 const WORD = /\p{L}{2}/u;
 const FUNCTIONS = /\\[a-z]+|\b(?:sqrt|pi|sin|cos|tan|log|ln|exp)\b/gi;
 
+/** "2 hours 30 minutes" is neither 2 nor 30. */
+const COMPOUND = /^[\d.,]+ ?\p{L}+ [\d.,]+ ?\p{L}+$/u;
+
 /** The value in what stands at a place; the text itself if it is a formula or a single word; null for nothing. */
 function tidy(text: string): Found | null {
   const answer = text.trim();
   if (canonicalAnswer(answer) === null) return null;
   const value = [answer, afterEquals(answer), answer.replace(CONTRAST, '')].find(isValue);
   if (value !== undefined) return { answer: value, settled: true };
-  const whole = /^(?:[([{]|\\(?!\$))/.test(answer) || !WORD.test(answer.replace(FUNCTIONS, ''));
+  const formula = /^(?:[([{]|\\(?!\$))/.test(answer) || !WORD.test(answer.replace(FUNCTIONS, ''));
+  const whole = formula || COMPOUND.test(answer);
   const word = !/\s|\d/.test(answer);
   const number = whole || word ? null : lastNumber(answer);
   return { answer: number ?? answer, settled: whole || word || number !== null };

@@ -145,7 +145,7 @@ const CHANGES = words(
 /** Letters at a number without a space are its unit only if they are one of these: 3ab is a product. */
 const GLUED = words(
   'mm cm dm km kg mg lb lbs oz ft yd mi mph kph kmh hr hrs min mins sec secs ms ml cl dl kb mb gb tb kw kwh mw hz khz mhz ghz ' +
-    'px cc am pm st nd rd th pounds pts pcs cents dollars euros hours minutes seconds days degrees',
+    'px cc sq am pm st nd rd th pounds pts pcs cents dollars euros hours minutes seconds days degrees',
 );
 const LETTERS = words('m s h g l L C F K N J V W');
 
