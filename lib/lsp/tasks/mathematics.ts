@@ -66,9 +66,9 @@ const MOST = 1_000_000;
 
 /**
  * Arithmetic as a task of self-play; the reward that goes with it is `mathematicsReward`, the gate `mathematicsGate`.
- * Rejections of sums: `no-sum` (none that evaluates), `trivial` (no operation; or a number as it stands where sums are asked, 10 / 4),
- * `odd-answer` (negative, above a million, or of more than two decimals). Of stories: `no-problem`, `no-question` (no question mark), `numbers-missing` (a number of
- * the sum is not told).
+ * Rejections of sums: `no-sum` (none that evaluates), `trivial` (no operation; where sums are asked, also a number as it
+ * stands, 10 / 4), `odd-answer` (negative, above a million, or of more than two decimals). Of stories: `no-problem`,
+ * `no-question` (no question mark), `numbers-missing` (a number of the sum is not told).
  * @throws LspError INVALID_ARGUMENT, UNKNOWN_OPTION
  */
 export function mathematics(options: MathematicsOptions = {}): Task {
