@@ -91,6 +91,7 @@ export {
   evaluateExpression,
   extractAnswer,
   type AnswerPlace,
+  type CanonicalOptions,
   type Expression,
   type ExtractOptions,
   type Rational,

@@ -41,7 +41,7 @@ export class MathAnswer implements Reward {
     if (reference === undefined || reference === null) return null;
     const form =
       typeof reference === 'string' || typeof reference === 'number'
-        ? canonicalAnswer(referenceOf(String(reference)))
+        ? canonicalAnswer(referenceOf(String(reference)), { arithmetic: true })
         : null;
     if (form !== null) return form;
     throw invalid(`info.${this.#field}`, 'an answer, or none', reference);

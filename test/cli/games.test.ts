@@ -1,7 +1,10 @@
 /** `lsp train` with other games than the default one, on a random model: that they are played, measured and go on. */
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { stories, sums } from '../../lib/cli/training/games/mathematics';
+import { mathematicsProbe } from '../../lib/eval/probe';
+import { mathematics, type Query } from '../../lib/lsp';
 import { FAMILY_CASES, writeFamilyModel } from '../support/family-model';
 import { lsp, values } from './support';
 
@@ -55,6 +58,20 @@ describe('lsp train', () => {
     expect(stderr).toMatch(/held-out problems/);
   });
 
+  it('does not train on sums that it measures with', async () => {
+    const [held] = mathematicsProbe('sums', 4);
+    const file = join(folder, 'queries.jsonl');
+    const rows = [
+      { prompt: 'What is 701 + 2?', answer: '703' },
+      { prompt: `${held!.core} = ?`, answer: '1' },
+    ];
+    await writeFile(file, rows.map((row) => JSON.stringify(row)).join('\n'));
+    const args = ['train', '--model', model, '--out', join(folder, 'held'), '--probe-size', '4'];
+    const { code, stderr } = await lsp([...args, '--task', 'sums', '--queries-file', file]);
+    expect(code).not.toBe(0);
+    expect(stderr).toMatch(/problems that are not held out.*`queriesFile \(row 2\)`/);
+  });
+
   it('plays without constraints where a reward model scores the answers', async () => {
     const { config, parameters } = FAMILY_CASES.scoring['llama-scoring']!;
     const scoring = writeFamilyModel(join(folder, 'scoring'), {
@@ -75,5 +92,39 @@ describe('lsp train', () => {
     expect(stderr).toMatch(/scores sequences .* received a language model/);
     const missing = await lsp(train('none', '--task', 'open'));
     expect(missing).toMatchObject({ code: 2, stderr: expect.stringMatching(/--reward-model/) as string });
+  });
+});
+
+describe('the gate of maths', () => {
+  const read = (form: 'stories' | 'sums', text: string) =>
+    mathematics({ form }).parse(text, { messages: [], draw: null }) as Query;
+  const signal = new AbortController().signal;
+
+  it.each(['recommended', 'zero'] as const)('of %s keeps out what the probe asks', async (preset) => {
+    const asked = mathematicsProbe('sums', 8);
+    const gate = (await sums.open(signal)).gate(preset, 8)!;
+    const queries = [...asked, read('sums', '701 + 2'), read('sums', '701 + 2')];
+    const causes = await gate(queries, { step: 0, history: [] });
+    expect(causes).toEqual([...Array<string>(8).fill('held-out'), null, 'duplicate']);
+    const open = (await sums.open(signal)).gate(preset, 0)!;
+    expect(await open(asked, { step: 0, history: [] })).toEqual(Array(8).fill(null));
+  });
+
+  it('keeps stories out that are told with a sum of the probe', async () => {
+    const [problem] = mathematicsProbe('stories', 8);
+    const tale = read(
+      'stories',
+      'Sum: 5 * 8 - 6\nProblem: Jo has 5 bags of 8 nuts and eats 6. How many are left?',
+    );
+    const other = read(
+      'stories',
+      'Sum: 5 * 8 - 7\nProblem: Jo has 5 bags of 8 nuts and eats 7. How many are left?',
+    );
+    const gate = (await stories.open(signal)).gate('zero', 8)!;
+    expect(await gate([problem!, tale, other], { step: 0, history: [] })).toEqual([
+      'held-out',
+      'held-out',
+      null,
+    ]);
   });
 });

@@ -1,12 +1,12 @@
 /** GSM8K as an evaluation: prompts, readings of the answer, and majorities. */
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { ChatMessage } from '../../lib/model/types';
 import { Gsm8k, type Gsm8kVerdict } from '../../lib/eval/gsm8k';
 import { OWN_EXAMPLES } from '../../lib/eval/gsm8k/examples';
 import { majority } from '../../lib/eval/gsm8k/metrics';
-import { evaluateExpression } from '../../lib/rewards/maths';
-import { referenceOf } from '../../lib/rewards/math-answer';
+import { canonicalAnswer, evaluateExpression } from '../../lib/rewards/maths';
+import { referenceOf, voteOf } from '../../lib/rewards/math-answer';
 import { expectError, rejectionOf } from '../support/errors';
 import { answerOf, DataFolder, never } from './data';
 
@@ -39,7 +39,8 @@ describe('Gsm8k', () => {
     expect(messages[0]!.content).toMatch(/^One and one\?\n\n.*####/);
     expect(messages[1]!.content).toBe('It is 1+1=2.\n#### 2');
     expect(messages[4]!.content).toBe('Two and two?');
-    expect(evaluation.generation).toEqual({ maxNewTokens: 512, temperature: 0, samples: 1 });
+    expect(evaluation.generation).toMatchObject({ maxNewTokens: 512, temperature: 0, samples: 1 });
+    expect(evaluation.generation.stop).toContain('\nQuestion:');
   });
 
   it('shows them as text, where a model is no chat model', async () => {
@@ -47,7 +48,7 @@ describe('Gsm8k', () => {
     expect(evaluation.prompt(evaluation.items[0]!)).toBe(
       'Question: One and one?\nAnswer: It is 1+1=2.\n#### 2\n\nQuestion: Two and two?\nAnswer:',
     );
-    expect(evaluation.generation.stop).toEqual(['\nQuestion:']);
+    expect(evaluation.generation.stop).toContain('\nQuestion:');
   });
 
   it('asks without examples too, and has eight of its own', async () => {
@@ -80,6 +81,21 @@ describe('Gsm8k', () => {
       maj_at_k: 1, // of the item with several answers: two of three votes
     });
     for (const metric of evaluation.metrics) expect(metric.value([])).toBeNull();
+  });
+
+  it('judges a model that asks itself the next question by its first answer', async () => {
+    const evaluation = await Gsm8k.load({ data });
+    const answers = ['#### 4\n\nProblem: One and one?\n#### 2', '#### Answer:\n#### 4 pens\n#### 5', '####'];
+    const answered = [{ item: evaluation.items[0]!, answers: answers.map(answerOf) }];
+    const [judgement] = await evaluation.judge(answered, never());
+    expect(judgement).toMatchObject({ verdict: { strict: ['4', '4', null] } });
+  });
+
+  it('a majority is about the items with several answers', async () => {
+    const { metrics } = await Gsm8k.load({ data });
+    const metric = metrics.find(({ name }) => name === 'maj_at_k')!;
+    expect(metric.count!([verdict(['4']), verdict(['4', '5'])])).toBe(1);
+    expect(metric.count!([verdict(['4'])])).toBe(0);
   });
 
   it('samples several answers at a temperature', async () => {
@@ -131,6 +147,20 @@ describe('Gsm8k', () => {
     });
     expect(evaluation.items).toHaveLength(1319);
     expect(evaluation.items.every(({ answer }) => /^-?\d+(?:\/\d+)?$/.test(answer))).toBe(true);
+    const rows = ['test', 'train'].flatMap((name) =>
+      readFileSync(join(PUBLISHED, `${name}.jsonl`), 'utf8')
+        .trim()
+        .split('\n')
+        .map((line) => (JSON.parse(line) as { answer: string }).answer),
+    );
+    expect(rows).toHaveLength(8792);
+    const unread = rows.filter((answer) => {
+      const reference = canonicalAnswer(referenceOf(answer), { arithmetic: true });
+      return !/^-?\d+(?:\/\d+)?$/.test(reference ?? '') || voteOf(answer, ['hash']) !== reference;
+    });
+    expect(unread).toEqual([]);
+    const flexible = rows.filter((answer) => voteOf(answer, ['number']) !== voteOf(answer, ['hash']));
+    expect(flexible).toEqual([]);
     expect(JSON.stringify(evaluation.prompt(evaluation.items[0]!))).not.toContain('<<');
   });
 });

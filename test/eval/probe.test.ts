@@ -1,4 +1,11 @@
-import { codingProbe, mathematicsProbe, probePrompts, probeQueries, runProbe } from '../../lib/eval/probe';
+import {
+  codingProbe,
+  mathematicsHeldOut,
+  mathematicsProbe,
+  probePrompts,
+  probeQueries,
+  runProbe,
+} from '../../lib/eval/probe';
 import type { PolicyModel } from '../../lib/learn/policy';
 import { mathematics, mathematicsReward } from '../../lib/lsp';
 import { TASK_EXAMPLES } from '../../lib/lsp/prompts';
@@ -59,7 +66,7 @@ describe('probes of other tasks', () => {
   test('sums are fixed, different and answered right by who can add', async () => {
     const queries = mathematicsProbe('sums', 40);
     expect(mathematicsProbe('sums', 10)).toEqual(queries.slice(0, 10));
-    expect(new Set(queries.map(({ core }) => core)).size).toBeGreaterThan(36);
+    expect(new Set(queries.map(({ core }) => core)).size).toBe(40);
     const answers = new Map(queries.map(({ text, info }) => [text, String(info['answer'])]));
     const able = modelOf((prompt) => `That is ${answers.get(prompt)}.`);
     expect(await probeQueries(able, { task, reward, queries }, { maxNewTokens: 9 })).toEqual({
@@ -69,6 +76,45 @@ describe('probes of other tasks', () => {
     });
     const unable = modelOf(() => 'I cannot tell.');
     expect((await probeQueries(unable, { task, reward, queries }, { maxNewTokens: 9 })).score).toBe(0);
+  });
+
+  test('as many as are asked for are different, and none is negative', () => {
+    for (const [form, problems] of [
+      ['sums', 0],
+      ['stories', 12],
+    ] as const) {
+      const queries = mathematicsProbe(form, 1000);
+      expect(queries).toHaveLength(1000);
+      expect(new Set(queries.map(({ core }) => core)).size).toBe(1000);
+      expect(queries.filter(({ core }) => core.endsWith('?'))).toHaveLength(problems);
+    }
+    expect(mathematicsProbe('sums', 0)).toEqual([]);
+  });
+
+  test('what is asked is held out, however it is written, and its neighbours are not', () => {
+    for (const form of ['sums', 'stories'] as const) {
+      const isHeldOut = mathematicsHeldOut(form, 64);
+      for (const { core, text } of mathematicsProbe(form, 64)) {
+        const sign = core.replace('*', '×').replace('-', '−').replaceAll(' ', '');
+        for (const one of [
+          core,
+          text,
+          `1. ${core}`,
+          sign,
+          `Compute ${sign}. Now.`,
+          core.replaceAll(' ', '  '),
+        ])
+          expect({ one, heldOut: isHeldOut(one) }).toEqual({ one, heldOut: true });
+        expect(isHeldOut(`${core} + 1`)).toBe(core.endsWith('?'));
+      }
+      expect(isHeldOut('A dog has 4 legs. How many have 3 dogs?')).toBe(false);
+      expect(isHeldOut('1001 + 1')).toBe(false);
+      expect(isHeldOut('')).toBe(false);
+      const started = performance.now();
+      for (const piece of ['(', '1', '1 + ', ' ', 'a', '1.']) isHeldOut(piece.repeat(1_000_000));
+      expect(performance.now() - started).toBeLessThan(5000);
+    }
+    expect(mathematicsHeldOut('sums', 0)(mathematicsProbe('sums', 1)[0]!.core)).toBe(false);
   });
 
   test('problems come before sums, as many as were asked for', () => {

@@ -130,7 +130,7 @@ describe('sums', () => {
     expect(query.text).toMatch(/^What is 12 x \(4 \+ 1\)\?\n\n/);
     expect(query.info).toEqual({ answer: '60', sum: '12 x (4 + 1)', operations: 2 });
     expect(queryOf('What is 7 - 5?', options).info).toMatchObject({ answer: '2' });
-    expect(queryOf('1 / 4', options).info).toMatchObject({ answer: '0.25' });
+    expect(queryOf('(1 + 2) / 12', options).info).toMatchObject({ answer: '0.25' });
   });
   it('have no answer but the majority where that is asked for', () => {
     expect(queryOf('3 + 4', { form: 'sums', answers: 'majority' }).info).toEqual({
@@ -141,6 +141,8 @@ describe('sums', () => {
   it.each([
     ['seven', 'no-sum'],
     ['7', 'trivial'],
+    ['10 / 4', 'trivial'],
+    ['3 * 10^2', 'trivial'],
     ['1 / 3', 'odd-answer'],
   ])('%j is rejected: %s', (text, rejected) => expect(read(text, options)).toEqual({ rejected }));
 
@@ -153,7 +155,7 @@ describe('sums', () => {
 
 describe('mathematicsReward', () => {
   it('pays for the checked answer', async () => {
-    const { info } = queryOf('1 / 4', { form: 'sums' });
+    const { info } = queryOf('(1 + 2) / 12', { form: 'sums' });
     const samples = ['#### 1/4', 'It is 0.25.', '#### 4'].map((answer) => sampleOf(answer, { info }));
     expect(await mathematicsReward().score(samples, { signal: new AbortController().signal })).toEqual([
       1, 1, 0,

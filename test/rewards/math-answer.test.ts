@@ -1,4 +1,5 @@
 /** The reward of maths with a known answer. */
+import { mathematicsProbe } from '../../lib/eval/probe';
 import { MathAnswer, referenceOf, voteOf } from '../../lib/rewards/math-answer';
 import { errorOf, expectError } from '../support/errors';
 
@@ -14,6 +15,23 @@ describe('MathAnswer', () => {
       sample('It is \\boxed{0.5}', { answer: '9/18 = <<9/18=0.5>>0.5\n#### 1/2' }),
     ]);
     expect(scores).toEqual([1, 1, 0, 0, 1]);
+  });
+
+  it('pays nothing for the question, wherever it is copied to', () => {
+    const queries = mathematicsProbe('sums', 64);
+    expect(queries).toHaveLength(64);
+    const copies = (sum: string, text: string) => [
+      ...[text, sum, `${sum} =`, `#### ${sum}`, `#### ${sum} =`, `${text}\n#### ${sum}`, `#### (${sum})`],
+      ...[`\\boxed{${sum}}`, `$${sum.replace('*', '\\times')}$`, `\\boxed{${sum.replace('*', '\\cdot')}}`],
+      ...[`The answer is ${sum}.`, `The answer is x = ${sum}.`, `The answer is the sum of ${sum}.`],
+      ...[`#### ${sum} dollars`, `#### $${sum}`, `The result is {${sum}}`],
+    ];
+    for (const { core, text, info } of queries) {
+      const samples = copies(core, text).map((answer) => sample(answer, info));
+      expect(new MathAnswer().score(samples)).toEqual(samples.map(() => 0));
+      expect(samples.map(({ answer }) => voteOf(answer))).not.toContain(info['answer']);
+      expect(new MathAnswer().score([sample(`${core} = ${String(info['answer'])}`, info)])).toEqual([1]);
+    }
   });
 
   it('abstains without a reference', () => {

@@ -32,8 +32,6 @@ describe('answersEqual', () => {
     ['1e3', '1000'],
     ['3 \\times 10^{4}', '30,000'],
     ['3.5 million', '3500000'],
-    ['2^{10}', '1024'],
-    ['6 + 3', '9'],
     ['30^\\circ', '30 degrees'],
     ['x = 5', '5'],
     ['about 12', '12'],
@@ -49,6 +47,34 @@ describe('answersEqual', () => {
     ['1 : 2', '1:2'],
     ['(B)', '\\text{b}'],
     ['x^2', 'x^{2}'],
+    ['5 m', '5'],
+    ['3 h', '3'],
+    ['20 L', '20'],
+    ['5 g', '5'],
+    ['5 m/s', '5'],
+    ['9.8 m/s^2', '9.8'],
+    ['12 sq ft', '12'],
+    ['$5/hour', '5'],
+    ['10°C', '10'],
+    ['7 (seven)', '7'],
+    ['5 (not 6)', '5'],
+    ['7 a.m.', '7'],
+    ['9am', '9'],
+    ['negative 6', '-6'],
+    ['minus six', '-6'],
+    ['Rs. 500', '500'],
+    ['₩500', '500'],
+    ['3\\pi', '3 \\pi'],
+    ['twenty-five', '25'],
+    ['ninety nine cents', '99'],
+    ['a hundred', '100'],
+    ['two hundred', '200'],
+    ['3 dozen', '36'],
+    ['7 000', '7000'],
+    ['a dog', 'dog'],
+    ['a 5', '5'],
+    ['18!!', '18!!'],
+    ['Good!', 'good'],
     ['\\sqrt2', '\\sqrt{2}'],
     ['Yes.', 'yes'],
   ])('%j is %j', (first, second) => expect(canonicalAnswer(first)).toBe(canonicalAnswer(second)));
@@ -62,6 +88,24 @@ describe('answersEqual', () => {
     ['(1,2)', '(2,1)'],
     ['[0,1]', '(0,1)'],
     ['12 apples and 3 pears', '12'],
+    ['a + 3', '3'],
+    ['A, B', 'B'],
+    ['7 remainder 2', '7'],
+    ['7 remainder two', '7'],
+    ['5 root 2', '5'],
+    ['12ab', '12'],
+    ['3xy', '3'],
+    ['3 xy', '3'],
+    ['4 arcsin', '4'],
+    ['5!', '5'],
+    ['3 dozen', '3'],
+    ['5 halves', '5'],
+    ['5 squared', '5'],
+    ['1,2', '1, 2'], // a decimal comma has no space behind it
+    ['3 * 4 + 5', '17'],
+    ['2^{10}', '1024'],
+    ['48 / 6', '8'],
+    ['3 * 4 + 5', '3 * 4 + 5'],
     ['3,500', '3.5'],
     ['1 2', '12'],
     ['sqrt(2)', '2'],
@@ -73,9 +117,32 @@ describe('answersEqual', () => {
   ])('%j is not %j', (first, second) => expect(answersEqual(first, second)).toBe(false));
 
   it('is exact where floating point is not', () => {
-    expect(answersEqual('0.1 + 0.2', '0.3')).toBe(true);
+    expect(answersEqual('0.3', '0.1 + 0.2')).toBe(true);
     expect(answersEqual('9007199254740993', '9007199254740992')).toBe(false);
     expect(answersEqual('0.30000000000000004', '0.3')).toBe(false);
+  });
+
+  it.each([
+    ['1024', '2^{10}'],
+    ['9', '6 + 3'],
+    ['8', '48 / 6 pears'],
+    ['-7', '3 - (4 + 6)'],
+    ['1,200', '$1,000 + $200'],
+  ])('%j is what the reference %j comes to', (answer, reference) =>
+    expect(answersEqual(answer, reference)).toBe(true),
+  );
+
+  it('takes no unknown options', () => {
+    expectError(
+      errorOf(() => canonicalAnswer('1', { arithmetics: true } as never)),
+      'UNKNOWN_OPTION',
+      /arithmetic/,
+    );
+    expectError(
+      errorOf(() => canonicalAnswer('1', { arithmetic: 1 as never })),
+      'INVALID_ARGUMENT',
+      /arithmetic/,
+    );
   });
 });
 
@@ -93,7 +160,33 @@ describe('extractAnswer', () => {
     ['the answer is yes', 'yes'],
     ['answer: 3.5 kg. Good.', '3.5 kg'],
     ['She has 3, then 10-3 = 7 apples', '7'],
-    ['10-3', '3'],
+    ['10-3', null],
+    ['#### Answer: 7', '7'],
+    ['The answer is 3*4=12.', '12'],
+    ['The answer is $40-$15=$25.', '$25'],
+    ['\\boxed{3+4=7}', '7'],
+    ['\\boxed{x = 5 \\text{ or } x = 7}', 'x = 5 \\text{ or } x = 7'],
+    ['The answer is 7. Let me know if this answer is helpful!', '7'],
+    ['The answer is 7. The answer is correct.', '7'],
+    ['The answer is 5 (not 6).', '5 (not 6)'],
+    ['The answer is 5, not 6.', '5'],
+    ['The answer is 18!', '18'],
+    ['The answer is 7 a.m. tomorrow', '7 a.m'],
+    ['The answer is Rs. 500.', 'Rs. 500'],
+    ['#### and the number.\nThe answer is 5.', '5'],
+    ['\\boxed{} so it is 5', '5'],
+    ['#### Final answer\n7', '7'],
+    ['#### It is as above', 'It is as above'],
+    ['3 < 5\n#### Yes', 'Yes'],
+    ['#### x + 1', 'x + 1'],
+    ['#### 2 hours 30 minutes', '2 hours 30 minutes'],
+    ['#### 2 and 3', '2 and 3'],
+    ['#### 60 - 30', '60 - 30'],
+    ['it comes to 7 000 in all', '7 000'],
+    ['in 2020 100 people', '100'],
+    ['3 \\times 5', null],
+    ['so 3*(4', null],
+    ['cost:\n- 3 pens\n- 4', '4'],
     ['it is -3', '-3'],
     ['−7 degrees', '-7'],
     ['we get \\frac{3}{4}', '\\frac{3}{4}'],

@@ -47,7 +47,7 @@ export async function makeReward(
 ): Promise<Reward & Partial<AsyncDisposable>> {
   const game = gameOf(options);
   const rows = options.queriesFile === undefined ? null : await readQueries(options.queriesFile);
-  if (rows) game.refuseHeldOut(rows);
+  if (rows) game.refuseHeldOut(rows, options.probeSize);
   if (options.reward !== undefined) return new WorkerReward({ module: options.reward });
   if (options.rewardModel !== undefined) return loadRewardModel(options.rewardModel);
   if (rows) game.checkRows(rows);
@@ -107,7 +107,7 @@ export function makeTrainer(options: TrainOptions, parts: TrainerParts): LspTrai
     ...common,
     objective,
     challengerWeight: options.challengerWeight,
-    gate: parts.pieces.gate(name) ?? gate,
+    gate: parts.pieces.gate(name, options.probeSize) ?? gate,
     ...(game.duplicates && { duplicates: game.duplicates }),
     challenger: { task: parts.pieces.task, queries, maxNewTokens: queryTokens, temperature },
     ...(parts.judge && { selfReward: parts.judge }),

@@ -42,6 +42,8 @@ export interface Gsm8kOptions {
 
 const MAX_SHOTS = 8;
 const REQUEST = 'Work it out step by step. End with a line "#### " and the number.';
+/** Where a model has invented the next question: in the form of the examples, and in others that models know. */
+const NEXT_QUESTION = ['\nQuestion:', '\nQ:', '\nUser:', '\nHuman:'];
 /** Longer forms are no numbers; they are kept this long in the records. */
 const MAX_FORM = 100;
 
@@ -76,7 +78,7 @@ export class Gsm8k implements Evaluation<Gsm8kItem, Gsm8kVerdict> {
       maxNewTokens: 512,
       temperature: samples === 1 ? 0 : 0.7,
       samples,
-      ...(style === 'completion' && { stop: ['\nQuestion:'] }),
+      stop: NEXT_QUESTION,
     };
   }
 
@@ -118,10 +120,17 @@ export class Gsm8k implements Evaluation<Gsm8kItem, Gsm8kVerdict> {
   ): Promise<ItemJudgement<Gsm8kVerdict>[]> {
     return answered.map(({ item, answers }) => {
       signal.throwIfAborted();
-      const read = (place: AnswerPlace) => answers.map(({ text }) => formOf(text, place));
-      return { verdict: { reference: item.answer, strict: read('hash'), flexible: read('number') } };
+      const strict = answers.map(({ text }) => formOf(firstSolution(text), 'hash'));
+      const flexible = answers.map(({ text }) => formOf(text, 'number'));
+      return { verdict: { reference: item.answer, strict, flexible } };
     });
   }
+}
+
+/** Up to the end of the first line with a number behind `####`: what follows may be the answer to a question of its own. */
+function firstSolution(text: string): string {
+  const line = /####[^\d\n]{0,100}\d[^\n]*/.exec(text);
+  return line === null ? text : text.slice(0, line.index + line[0].length);
 }
 
 function formOf(text: string, place: AnswerPlace): string | null {
@@ -131,7 +140,8 @@ function formOf(text: string, place: AnswerPlace): string | null {
 
 function readItem(row: Readonly<Record<string, unknown>>, index: number): Gsm8kItem {
   const question = expectString(`data[${index}].question`, row.question, { allowEmpty: false });
-  const answer = formOf(expectString(`data[${index}].answer`, row.answer), 'hash');
+  const solution = extractAnswer(expectString(`data[${index}].answer`, row.answer), { places: ['hash'] });
+  const answer = solution === null ? null : canonicalAnswer(solution, { arithmetic: true });
   if (answer === null) throw invalid(`data[${index}].answer`, 'a solution that ends in `#### n`', row.answer);
   return { id: String(index), question, answer };
 }

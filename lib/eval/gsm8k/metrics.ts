@@ -4,7 +4,7 @@ import type { Metric } from '../evaluation';
 export type Gsm8kVerdict = {
   /** The reference answer in canonical form, and what each answer says in it; null: nothing was found. */
   readonly reference: string;
-  /** Behind `####`. */
+  /** Behind the first `####`. */
   readonly strict: readonly (string | null)[];
   /** The last number. */
   readonly flexible: readonly (string | null)[];
@@ -25,9 +25,14 @@ export function gsm8kMetrics(): Metric<Gsm8kVerdict>[] {
     {
       name: 'maj_at_k',
       label: 'majority of k answers',
-      value: (verdicts) => mean(verdicts.filter(({ strict }) => strict.length > 1).map(majority)),
+      value: (verdicts) => mean(verdicts.filter(hasSeveral).map(majority)),
+      count: (verdicts) => verdicts.filter(hasSeveral).length,
     },
   ];
+}
+
+function hasSeveral({ strict }: Gsm8kVerdict): boolean {
+  return strict.length > 1;
 }
 
 /** With k answers, pass@1 of an item is the share that is right. */

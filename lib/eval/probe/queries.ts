@@ -1,9 +1,6 @@
 /** A probe of fixed queries of any task of self-play: greedy answers, scored by the task's own reward. */
 import type { PolicyModel } from '../../learn/policy';
-import { randomFor } from '../../lsp/random';
 import { CODING_EXAMPLES } from '../../lsp/tasks/coding-examples';
-import { mathematics } from '../../lsp/tasks/mathematics';
-import { PROBLEM_EXAMPLES } from '../../lsp/tasks/mathematics-examples';
 import { renderCodingExample } from '../../lsp/prompts';
 import type { ChallengerPrompt, Query, Task } from '../../lsp/types';
 import type { Reward, Sample } from '../../rewards/reward';
@@ -55,42 +52,6 @@ export async function probeQueries(
 }
 
 const NO_PROMPT: ChallengerPrompt = { messages: [], draw: null };
-
-/** Apart from every seed of a run: 64 bits that spell "maths". */
-const SEED = 0x6d61746873n;
-
-/**
- * Arithmetic to measure with: sums of one or two operations, and where stories are played, word problems first. The
- * Challenger is shown some of these problems and may not copy them; no Solver is asked them.
- */
-export function mathematicsProbe(form: 'stories' | 'sums', size: number): Query[] {
-  const stories = form === 'stories' ? PROBLEM_EXAMPLES.slice(0, Math.ceil(size / 2)) : [];
-  const parsed = [
-    ...stories.map(({ sum, problem }) =>
-      mathematics({ form: 'stories' }).parse(`Sum: ${sum}\nProblem: ${problem}`, NO_PROMPT),
-    ),
-    ...Array.from({ length: size - stories.length }, (_, index) =>
-      mathematics({ form: 'sums' }).parse(sumOf(index), NO_PROMPT),
-    ),
-  ];
-  return parsed.filter((query): query is Query => !('rejected' in query));
-}
-
-/** The i-th sum: harder ones take turns with easy ones. */
-function sumOf(index: number): string {
-  const random = randomFor(SEED, 0, 'draw', index);
-  const between = (low: number, high: number) => low + Math.floor(random() * (high - low + 1));
-  switch (index % 4) {
-    case 0:
-      return `${between(2, 20)} + ${between(2, 20)}`;
-    case 1:
-      return `${between(30, 99)} - ${between(2, 29)}`;
-    case 2:
-      return `${between(2, 12)} * ${between(2, 12)}`;
-    default:
-      return `${between(2, 9)} * ${between(2, 9)} + ${between(2, 50)}`;
-  }
-}
 
 /** Functions to measure with, at most as many as there are; as with stories, no Solver is asked them. */
 export function codingProbe(task: Task, size: number): Query[] {

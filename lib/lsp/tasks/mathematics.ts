@@ -66,9 +66,9 @@ const MOST = 1_000_000;
 
 /**
  * Arithmetic as a task of self-play; the reward that goes with it is `mathematicsReward`, the gate `mathematicsGate`.
- * Rejections of sums: `no-sum` (none that evaluates), `trivial` (no operation), `odd-answer` (negative, above a million, or
- * of more than two decimals). Of stories: `no-problem`, `no-question` (no question mark), `numbers-missing` (a number of
- * the sum is not told).
+ * Rejections of sums: `no-sum` (none that evaluates), `trivial` (no operation; where sums are asked, also a number as it
+ * stands, 10 / 4), `odd-answer` (negative, above a million, or of more than two decimals). Of stories: `no-problem`,
+ * `no-question` (no question mark), `numbers-missing` (a number of the sum is not told).
  * @throws LspError INVALID_ARGUMENT, UNKNOWN_OPTION
  */
 export function mathematics(options: MathematicsOptions = {}): Task {
@@ -170,6 +170,8 @@ function parse(settings: Settings, text: string): Query | { rejected: string } {
   const info = readSum(line.replace(/^\s*(?:(?:sum|what is)\b\s*:?)?/i, '').replace(/\?\s*$/, ''));
   if ('rejected' in info) return info;
   const { sum, operations, answer } = info;
+  // "10 / 4" and "3 * 10^4" are numbers as they stand: to repeat the question would be to answer it.
+  if (canonicalAnswer(sum) === canonicalAnswer(sum, { arithmetic: true })) return { rejected: 'trivial' };
   const known = settings.answers === 'checked' ? { answer } : {};
   return { text: `What is ${sum}?\n\n${ASK_FOR_ANSWER}`, core: sum, info: { sum, operations, ...known } };
 }
@@ -180,6 +182,7 @@ function readSum(line: string): Required<MathematicsInfo> | { rejected: string }
     .split('=')[0]!
     .replace(/[.,;]\s*$/, '')
     .replace(/\$/g, '')
+    .replace(/\s+/g, ' ')
     .trim();
   const expression = sum === '' ? null : evaluateExpression(sum);
   if (expression === null) return { rejected: 'no-sum' };

@@ -6,118 +6,69 @@
  * What does not matter: thousands separators, currencies, units, "%" (50 % is 50, as graders of GSM8K and MATH read it),
  * LaTeX and Markdown, how a number is written (1/2, 0.5, \frac12, 5e-1), the order of a set or a bare list.
  */
-import { Fraction } from 'fraction.js';
-import { evaluateExpression, plainSigns, type Rational } from './expression';
+import { checkOptions, expectBoolean } from '../../options';
+import { plainSigns } from './expression';
 import { plainMaths } from './latex';
+import { readNumber } from './number';
 
 /** Longer answers are compared as text, and this much of them. */
 const MAX_LENGTH = 1000;
 const MAX_PARTS = 50;
 
-/** The form of an answer; null for an answer without a letter or digit. Linear in its length. */
-export function canonicalAnswer(answer: string): string | null {
+export interface CanonicalOptions {
+  /**
+   * Whether arithmetic is evaluated: "3 * 4" is 12. Default false: a model's answer is a value, or the question would be
+   * its own answer. True is for references.
+   */
+  arithmetic?: boolean;
+}
+
+/**
+ * The form of an answer; null for an answer without a letter or digit. Linear in its length.
+ * @throws LspError INVALID_ARGUMENT, UNKNOWN_OPTION
+ */
+export function canonicalAnswer(answer: string, options?: CanonicalOptions): string | null {
+  const checked = checkOptions(options, ['arithmetic'], 'canonicalAnswer');
+  const arithmetic = expectBoolean('arithmetic', checked.arithmetic ?? false);
   const cut = answer.slice(0, 4 * MAX_LENGTH);
   const text = cut.length > MAX_LENGTH ? cut : trimmed(plainSigns(plainMaths(cut)));
   if (!/[\p{L}\p{N}]/u.test(text)) return null;
-  return text.length > MAX_LENGTH ? asText(text) : canonical(text, 0);
+  return text.length > MAX_LENGTH ? asText(text) : canonical(text, 0, arithmetic);
 }
 
-/** Whether two answers say the same; an answer that says nothing equals none. */
-export function answersEqual(first: string, second: string): boolean {
-  const form = canonicalAnswer(first);
-  return form !== null && form === canonicalAnswer(second);
+/**
+ * Whether an answer says what a reference says; an answer that says nothing equals none. Arithmetic is evaluated in the
+ * reference, and never in the answer: "17" is right where the reference is "3 * 4 + 5", and "3 * 4 + 5" never is.
+ */
+export function answersEqual(answer: string, reference: string): boolean {
+  const form = canonicalAnswer(answer);
+  return form !== null && form === canonicalAnswer(reference, { arithmetic: true });
 }
 
-function canonical(text: string, depth: number): string {
-  const value = readNumber(text);
+function canonical(text: string, depth: number, arithmetic: boolean): string {
+  const value = readNumber(text, arithmetic);
   if (value !== null) return value;
-  return (depth < 3 ? readParts(text, depth) : null) ?? readRatio(text) ?? asText(text);
+  const parts = depth < 3 ? readParts(text, depth, arithmetic) : null;
+  return parts ?? readRatio(text) ?? asText(text);
 }
 
 /** Words before a value that say nothing, one at a time. */
 const LEAD =
-  /^(?:is|are|equals?|about|approximately|around|roughly|only|exactly|just|a total of|an?|the answer is|=|≈|:)(?![\p{L}\p{N}])\s*/iu;
+  /^(?:is|are|equals?|about|approximately|around|roughly|only|exactly|just|a total of|the answer is|=|≈|:)(?![\p{L}\p{N}])\s*|^an?\s+(?=\d|\p{L}{2})(?!(?:and|or)\s)/iu;
 /** "x = 5" is 5; the name is a letter, with an index at most. */
 const NAME = /^\p{L}(?:_\{?[\p{L}\p{N}]\}?)?\s*[=≈]\s*/u;
 
+/** What ends a sentence; "!" behind a number is a factorial. */
+const ENDING = /(?:[\s*_"'“”‘’.,;:?]|(?<![\d)\]}!])!){1,50}$/u;
+
 function trimmed(text: string): string {
-  let rest = text.replace(/^[\s*_"'“”‘’#]+/u, '').replace(/[\s*_"'“”‘’.,;:!?]{1,50}$/u, '');
+  let rest = text.replace(/^[\s*_"'“”‘’#]+/u, '').replace(ENDING, '');
   for (let count = 0; count < 5; count++) {
     const shorter = rest.replace(NAME, '').replace(LEAD, '').trimStart();
     if (shorter === rest || shorter === '') break;
     rest = shorter;
   }
   return rest;
-}
-
-const CURRENCY = /(?:US|A|C)?[$€£¥₹]|\b(?:USD|EUR|GBP)\b/g;
-/** Words behind a number that make it larger. */
-const SCALE = new Map([
-  ['hundred', 2],
-  ['thousand', 3],
-  ['million', 6],
-  ['billion', 9],
-  ['trillion', 12],
-]);
-const NUMBER_WORDS = (
-  'zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen ' +
-  'eighteen nineteen twenty'
-).split(' ');
-
-/** Names of mathematics, which are no units. */
-const SYMBOLIC =
-  /^(?:pi|sqrt|sin|cos|tan|log|ln|exp|infinity|i|e|x|y|z|n|or|and|to|by|mod|of|is|times|plus|minus)$/i;
-
-/** `3/4` for a number in any form, with a unit or without; null for what is none. */
-function readNumber(text: string): string | null {
-  const bare = text
-    .replace(CURRENCY, '')
-    .replace(/(?<=[\d)])\s?%|(?<=[\d)])\s?\bpercent\b/gi, '')
-    .trim();
-  const lower = bare.toLowerCase();
-  const word = /^[a-z]+/.exec(lower)?.[0] ?? '';
-  const index = NUMBER_WORDS.indexOf(word);
-  const written = index < 0 ? bare : `${index}${bare.slice(word.length)}`;
-  const head = /^[-+*/^().,\d\s]*(?:(?<=\d)[eE][-+]?\d+)?/.exec(written)![0];
-  const exponent = readUnit(written.slice(head.length));
-  if (exponent === null) return null;
-  const value = evaluate(head.trim());
-  return value === null ? null : value.mul(new Fraction(10n ** BigInt(exponent))).toFraction();
-}
-
-/** The power of ten that words behind a number stand for: 0 for a unit or for nothing; null if it is no unit. */
-function readUnit(text: string): number | null {
-  if (text === '') return 0;
-  // "12 apples", "5 km^2", "60 miles per hour (mph)"; but no digits, and no single letter as in "3x".
-  if (!/^\s?\(?[\p{L}][\p{L}\p{M}\s'’./()-]*(?:\^?\(?[23]\)?)?\)?$/u.test(text)) return null;
-  const [first = ''] = text.toLowerCase().match(/\p{L}+/gu) ?? [];
-  const scale = SCALE.get(first);
-  if (scale !== undefined) return readUnit(text.trimStart().slice(first.length)) === null ? null : scale;
-  const spaced = /^\s/.test(text);
-  if (first.length === 1 && !(spaced && 'mgshl'.includes(first))) return null;
-  return SYMBOLIC.test(first) ? null : 0;
-}
-
-const GROUPED = /(?<![\d.,])\d{1,3}(?:,\d{3})+(?![\d,])/g;
-/** 1.234.567 and 1.234,56; one group alone ("1.234") is a decimal number. */
-const EUROPEAN = /^-?\d{1,3}(?:\.\d{3})+,\d{1,9}$|^-?\d{1,3}(?:\.\d{3}){2,}$/;
-const MAX_POWER = 400;
-
-/** The value of a number or of plain arithmetic. */
-function evaluate(text: string): Rational | null {
-  let plain = text.replace(GROUPED, (digits) => digits.replaceAll(',', ''));
-  if (EUROPEAN.test(plain)) plain = plain.replaceAll('.', '').replace(',', '.');
-  if (/^-?\d{1,3}(?: \d{3})+(?:\.\d+)?$/.test(plain)) plain = plain.replaceAll(' ', '');
-  // A lone decimal comma; what three digits follow has been read as thousands.
-  plain = plain.replace(/^(-?\d+),(\d{1,2}|\d{4,9})$/, '$1.$2');
-  const mixed = /^(-?)(\d+) \(?(\d+)\)?\/\(?(\d+)\)?$/.exec(plain);
-  if (mixed) plain = `${mixed[1]}(${mixed[2]}+${mixed[3]}/${mixed[4]})`;
-  const scientific = /^(.*\d)[eE]([-+]?\d{1,4})$/.exec(plain);
-  if (scientific) {
-    if (Math.abs(Number(scientific[2])) > MAX_POWER) return null;
-    plain = `(${scientific[1]})*10^(${scientific[2]!.replace('+', '')})`;
-  }
-  return evaluateExpression(plain.replace(/\.$/, ''))?.value ?? null;
 }
 
 const BRACKETS = new Map([
@@ -128,16 +79,16 @@ const BRACKETS = new Map([
 ]);
 
 /** Pairs and intervals keep their order; sets and bare lists do not. */
-function readParts(text: string, depth: number): string | null {
+function readParts(text: string, depth: number, arithmetic: boolean): string | null {
   const closing = BRACKETS.get(text[0]!);
   const enclosed = closing?.includes(text.at(-1)!) === true && isEnclosed(text);
   const inner = enclosed ? text.slice(1, -1) : text;
   const parts = split(inner, enclosed);
   if (parts === null) {
     // "(B)" is "B"; "{5}" is 5.
-    return enclosed && inner.trim() !== '' ? canonical(inner.trim(), depth + 1) : null;
+    return enclosed && inner.trim() !== '' ? canonical(inner.trim(), depth + 1, arithmetic) : null;
   }
-  const forms = parts.map((part) => canonical(trimmed(part), depth + 1));
+  const forms = parts.map((part) => canonical(trimmed(part), depth + 1, arithmetic));
   const ordered = enclosed && '(['.includes(text[0]!);
   if (ordered) return `${text[0]!}${forms.join(', ')}${text.at(-1)!}`;
   return `{${forms.sort().join(', ')}}`;
@@ -181,7 +132,7 @@ function isSeparatorOfThousands(text: string, comma: number): boolean {
 function readRatio(text: string): string | null {
   const sides = text.split(':');
   if (sides.length < 2 || sides.length > 3) return null;
-  const forms = sides.map((side) => readNumber(side.trim()));
+  const forms = sides.map((side) => readNumber(side.trim(), false));
   return forms.includes(null) ? null : forms.join(':');
 }
 
@@ -194,5 +145,6 @@ function asText(text: string): string {
     .replace(/[{}\\]/g, '')
     .replace(/\s+/gu, ' ')
     .replace(/ ?([^\p{L}\p{N}\s]) ?/gu, '$1')
+    .replace(/(?<=\d) (?=\p{L})/gu, '')
     .trim();
 }

@@ -15,6 +15,7 @@ const SYMBOLS: readonly [RegExp, string][] = [
   [/\\[dtc]frac(?![a-zA-Z])/g, '\\frac'],
   [/\\(?:cdot|times|ast)(?![a-zA-Z])/g, '*'],
   [/\\div(?![a-zA-Z])/g, '/'],
+  [/°\s?[CF](?![\p{L}\p{N}])/gu, ''],
   [/\^\s?(?:\\circ(?![a-zA-Z])|\{\s?\\circ\s?\})|\\(?:degree|circ)(?![a-zA-Z])|°/g, ''],
   [/\\pi(?![a-zA-Z])|π/g, 'pi'],
   [/\\infty(?![a-zA-Z])|∞/g, 'infinity'],

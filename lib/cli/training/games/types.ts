@@ -18,8 +18,8 @@ export interface Pieces {
   readonly task: Task;
   /** Null where nothing but a reward of the user's can score answers. */
   readonly reward: Reward | null;
-  /** The gate in place of the preset's, or null. */
-  gate(preset: PresetName): Gate | null;
+  /** The gate in place of the preset's, or null. What a probe of `probeSize` asks does not pass. */
+  gate(preset: PresetName, probeSize: number): Gate | null;
 }
 
 export interface Game {
@@ -27,8 +27,8 @@ export interface Game {
   open(signal: AbortSignal): Promise<Pieces>;
   /** @throws LspError INVALID_ARGUMENT where `reward` cannot check the answers to these rows of queries */
   checkRows(rows: readonly QueryRow[]): void;
-  /** @throws LspError INVALID_ARGUMENT where progress is measured on one of these rows of queries */
-  refuseHeldOut(rows: readonly QueryRow[]): void;
+  /** @throws LspError INVALID_ARGUMENT where a probe of `probeSize` measures progress on one of these rows of queries */
+  refuseHeldOut(rows: readonly QueryRow[], probeSize: number): void;
   readonly duplicates?: DuplicateOptions;
   judge(reference: PolicyModel): SelfReward;
   measureJudge(judge: SelfReward, signal: AbortSignal): Promise<JudgeReport>;
