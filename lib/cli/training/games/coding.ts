@@ -19,5 +19,5 @@ export const coding: Game = {
   },
   probe: (model, { task, reward }, { size, ...options }) =>
     probeQueries(model, { task, reward: reward!, queries: codingProbe(task, size) }, options),
-  words: { score: 'share of tests passed', items: 'held-out functions' },
+  words: { score: 'share of tests passed', items: 'small functions' },
 };
