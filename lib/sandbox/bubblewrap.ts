@@ -26,6 +26,8 @@ const ENVIRONMENT: Readonly<Record<string, string>> = {
 /** Open files of a process: enough for a program, too few to fill memory with buffers of pipes. */
 const MAX_OPEN_FILES = 64;
 
+const MAX_PENDING_SIGNALS = 1024;
+
 /** A file put into the sandbox: bubblewrap reads it from a descriptor. */
 export interface PassedFile {
   path: string;
@@ -87,6 +89,8 @@ function resourceLimits(limits: SandboxLimits): string[] {
     cpu: `${cpuSeconds}:${cpuSeconds + 1}`,
     nofile: MAX_OPEN_FILES,
     core: 0,
+    // These are counted for all programs of a user together: one must not use up what the others need.
+    sigpending: MAX_PENDING_SIGNALS,
     memlock: 0,
     msgqueue: 0,
   };

@@ -56,16 +56,20 @@ function tasksOf(process: number): string[] {
   }
 }
 
-/** Anonymous and shared memory; pages that processes share count for each. */
+/** Anonymous and shared memory, in use or swapped out, and its page tables; pages that are shared count for each. */
 function residentBytes(process: number): number {
-  return kibibytes(read(`/proc/${process}/status`), ['RssAnon', 'RssShmem']);
+  const names = ['RssAnon', 'RssShmem', 'VmSwap', 'VmPTE', 'HugetlbPages'];
+  return kibibytes(read(`/proc/${process}/status`), names);
 }
 
-/** The same with shared pages divided among those that share them. */
+/** The same with shared pages divided among those that share them. Page tables are never shared. */
 function proportionalBytes(process: number): number {
   const rollup = read(`/proc/${process}/smaps_rollup`);
   if (rollup === null || !rollup.includes('Pss_Anon')) return residentBytes(process);
-  return kibibytes(rollup, ['Pss_Anon', 'Pss_Shmem']);
+  return (
+    kibibytes(rollup, ['Pss_Anon', 'Pss_Shmem', 'SwapPss']) +
+    kibibytes(read(`/proc/${process}/status`), ['VmPTE', 'HugetlbPages'])
+  );
 }
 
 function kibibytes(text: string | null, names: readonly string[]): number {
