@@ -1,6 +1,8 @@
 /** Attempts to take too much, or to stay. Each must end in time, as expected, and leave nothing. */
-import { spawn } from 'node:child_process';
+import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
+import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Sandbox } from '../../lib/sandbox';
@@ -234,19 +236,48 @@ ${rest}`;
       expect(await run(source, { timeoutMs: 1000 })).toMatchObject({ status });
     });
 
-    it('nothing outlives this process, should it be killed', async () => {
-      const mark = `mark-outlived-${process.pid}`;
+    describe('nothing outlives this process, should it be killed', () => {
       const script = join(__dirname, 'outlived.ts');
-      const parent = spawn(process.execPath, ['--require', 'ts-node/register', script, mark]);
-      await once(parent.stdout, 'data');
-      const count = async (wanted: (count: number) => boolean): Promise<number> => {
+      const start = async (...given: string[]): Promise<ChildProcess> => {
+        const parent = spawn(process.execPath, ['--require', 'ts-node/register', script, ...given], {
+          stdio: ['ignore', 'pipe', 'inherit'],
+        });
+        await once(parent.stdout, 'data');
+        return parent;
+      };
+      const count = async (mark: string, wanted: (count: number) => boolean): Promise<number> => {
         // The parent's own command line has the mark, too, and so has bubblewrap's.
         for (let i = 0; i < 100 && !wanted(countProcesses(mark)); i++) await delay(50);
         return countProcesses(mark);
       };
-      expect(await count((running) => running >= 4)).toBeGreaterThanOrEqual(4);
-      parent.kill('SIGKILL');
-      expect(await count((running) => running === 0)).toBe(0);
+
+      it('while a program runs', async () => {
+        const mark = `mark-outlived-${process.pid}`;
+        const parent = await start(mark);
+        expect(await count(mark, (running) => running >= 4)).toBeGreaterThanOrEqual(4);
+        parent.kill('SIGKILL');
+        expect(await count(mark, (running) => running === 0)).toBe(0);
+      });
+
+      it('before bubblewrap has bound itself to it', async () => {
+        const mark = `mark-early-${process.pid}`;
+        const folder = mkdtempSync(join(tmpdir(), 'lsp-late-'));
+        const bubblewrap = join(folder, 'bwrap');
+        try {
+          chmodSync(folder, 0o755);
+          // Late, as somebody else's child, and not ended by having nobody to report to.
+          const late = `case "$*" in *${mark}*) /usr/bin/sleep 0.4; exec 3>/dev/null ;; esac`;
+          writeFileSync(bubblewrap, `#!/bin/sh\n${late}\nexec /usr/bin/bwrap "$@"\n`, { mode: 0o755 });
+          const parent = await start(mark, bubblewrap);
+          expect(await count(mark, (running) => running >= 2)).toBeGreaterThanOrEqual(2);
+          parent.kill('SIGKILL');
+          await once(parent, 'exit');
+          expect(countProcesses(mark)).toBeGreaterThan(0);
+          expect(await count(mark, (running) => running === 0)).toBe(0);
+        } finally {
+          rmSync(folder, { recursive: true });
+        }
+      });
     });
 
     it('nothing is left of programs that are stopped while they start', async () => {
