@@ -49,6 +49,7 @@ const REFUSED: Readonly<Record<string, readonly [x64: number, arm64: number | nu
   accept: [43, 202],
   accept4: [288, 242],
   socket: [41, 198],
+  setsockopt: [54, 208], // SO_SNDBUF: some systems allow megabytes, for each of hundreds of pairs
   move_pages: [279, 239],
   migrate_pages: [256, 238],
   add_key: [248, 217],

@@ -122,12 +122,14 @@ numbers = {'x86_64': (278, 275, 276, 50, 42), 'aarch64': (75, 76, 77, 201, 203)}
 calls = [syscall(number, one.fileno(), 0, 0, 0, 0, 0) for number in numbers]
 report(mapping=attempt(lambda: mmap.mmap(-1, 4096)), calls=calls,
        bind=attempt(lambda: one.bind('/work/socket')), socket=attempt(lambda: socket.socket(socket.AF_UNIX)),
+       buffer=attempt(lambda: one.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 24)),
        vsock=attempt(lambda: socket.socketpair(40)), ruleset=syscall(444, 0, 0, 1))`;
       expect(await reportOf(source)).toEqual({
         mapping: 'EPERM',
         calls: Array.from({ length: 5 }, () => 'EPERM'),
         bind: 'EPERM',
         socket: 'EPERM',
+        buffer: 'EPERM',
         vsock: 'EPERM',
         ruleset: 'EPERM',
       });

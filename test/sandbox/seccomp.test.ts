@@ -41,14 +41,14 @@ function verdict(filter: Buffer, call: Call): number {
 const X64 = {
   ...{ audit: 0xc000003e, ptrace: 101, keyctl: 250, read: 0, clone: 56, ioctl: 16 },
   ...{ mmap: 9, fcntl: 72, socket: 41, socketpair: 53 },
-  queues: [42, 43, 49, 50, 288], // connect, accept, bind, listen, accept4
+  queues: [42, 43, 49, 50, 54, 288], // connect, accept, bind, listen, setsockopt, accept4
   pins: [275, 276, 278], // splice, tee, vmsplice
   shared: [73, 206, 253, 294, 444, 457, 458], // flock, io_setup, inotify, landlock, statmount, listmount
 };
 const ARM64 = {
   ...{ audit: 0xc00000b7, ptrace: 117, keyctl: 219, read: 63, clone: 220, ioctl: 29 },
   ...{ mmap: 222, fcntl: 25, socket: 198, socketpair: 199 },
-  queues: [200, 201, 202, 203, 242],
+  queues: [200, 201, 202, 203, 208, 242],
   pins: [75, 76, 77],
   shared: [0, 26, 32, 444, 457, 458],
 };
@@ -66,7 +66,7 @@ describe.each([
     expect(of(numbers.read)).toBe(ALLOW);
     const all = Array.from({ length: 480 }, (_, number) => of(number));
     // Without arguments `socketpair` is refused, too.
-    expect(all.filter((found) => found === EPERM).length).toBe(1 + (architecture === 'x64' ? 70 : 66));
+    expect(all.filter((found) => found === EPERM).length).toBe(1 + (architecture === 'x64' ? 71 : 67));
     expect(all.filter((found) => found === ENOSYS).length).toBe(1);
   });
 
