@@ -12,7 +12,7 @@ Input, JSON on standard input: {"nonce", "solution", "tests", "entryPoint", "pre
   plain       refuse tests that are more than asserts on plain data (plain.py)
 
 Output, a line of JSON each: {"nonce", "tests": count}, then {"nonce", "passed": bool, "why": text} per test, and
-{"nonce", "done": true} in the end if all of the tests has run without an exception: who stops the judge gets no such line.
+{"nonce", "done": true} in the end if all of it ran without an exception: who stops the judge gets no such line.
 Or {"nonce", "invalid": why} where the tests cannot be run at all.
 """
 

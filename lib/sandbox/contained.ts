@@ -166,7 +166,7 @@ class ContainedRun {
     const shared = sharedNamespaces(this.#first.pid);
     if (this.#over || this.#stopped !== null) return;
     if (shared.length > 0) {
-      this.#refuse(`a program that shares namespaces (${shared.join(', ')})`);
+      this.#refuse(`a program that shares namespaces or does not show them (${shared.join(', ')})`);
     } else {
       this.#opened = true;
       this.#gate?.end(GATE_OPENS);

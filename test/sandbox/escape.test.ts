@@ -209,6 +209,9 @@ report(pid=ctypes.CFUNCTYPE(ctypes.c_int)(address)())`;
       const server = createServer((socket) => socket.destroy()).listen(0, '127.0.0.1');
       await once(server, 'listening');
       const { port } = server.address() as AddressInfo;
+      const abstract = `lsp-without-${process.pid}`;
+      const local = createServer((socket) => socket.destroy()).listen(`\0${abstract}`);
+      await once(local, 'listening');
       const mark = `mark-without-${process.pid}`;
       const source = `
 import ctypes, errno, json, os, socket
@@ -218,10 +221,15 @@ def reach():
         socket.create_connection(('127.0.0.1', ${port}), timeout=1)
         return 'connected'
     except OSError as error: return errno.errorcode[error.errno]
+def local():
+    try:
+        socket.socket(socket.AF_UNIX).connect('\\0${abstract}')
+        return 'connected'
+    except OSError as error: return errno.errorcode[error.errno]
 def mount():
     ctypes.set_errno(0)
     return libc.mount(b'none', b'/work', b'tmpfs', 0, 0), errno.errorcode[ctypes.get_errno()]
-print(json.dumps({'reach': reach(), 'mount': mount(), 'interfaces': [n for _, n in socket.if_nameindex()]}))`;
+print(json.dumps({'reach': reach(), 'local': local(), 'mount': mount(), 'interfaces': [n for _, n in socket.if_nameindex()]}))`;
       try {
         const result = await runContained(
           { bubblewrap: '/usr/bin/bwrap', seccomp: allowAll, readOnly: [] },
@@ -234,12 +242,14 @@ print(json.dumps({'reach': reach(), 'mount': mount(), 'interfaces': [n for _, n 
         );
         expect(JSON.parse(result.stdout)).toEqual({
           reach: expect.stringMatching(/ECONNREFUSED|ENETUNREACH/) as string,
+          local: 'ECONNREFUSED',
           mount: [-1, 'EPERM'],
           interfaces: ['lo'],
         });
         expect(countProcesses(mark)).toBe(0);
       } finally {
         server.close();
+        local.close();
       }
     });
   });
