@@ -3,10 +3,11 @@
     python3 worker.py REQUESTS REPLIES      two file descriptors
 
 First request: the solution's source, a JSON string; reply: null, or what went wrong. Then per call {"name", "args"}
-with args = codec.dumps([args, kwargs]); reply {"value"}, {"error": [type, message]}, and "args" where they changed.
+with args = codec.dumps([args, kwargs]); reply {"value"}, {"error": [type, message, args]}, and "args" where they changed.
 The solution can write replies of its own; it says nothing by that which it could not say by returning it.
 """
 
+import builtins
 import json
 import sys
 import types
@@ -22,7 +23,15 @@ def load(source):
 
 
 def describe(error):
-    return [type(error).__name__, str(error)[:300]]
+    """Type, message and arguments: the first built-in type, as which the tests can catch it; its own where there is none."""
+    kinds = [kind for kind in type(error).__mro__ if getattr(builtins, kind.__name__, None) is kind]
+    general = not kinds or kinds[0] in (Exception, BaseException)
+    name = type(error).__name__ if general else kinds[0].__name__
+    try:
+        args = codec.dumps(list(error.args))
+    except Exception:
+        args = None
+    return [name, str(error)[:300], args if args is not None and len(args) < 10_000 else None]
 
 
 def answer(module, request):

@@ -26,6 +26,23 @@ const ENVIRONMENT: Readonly<Record<string, string>> = {
 /** Open files of a process: enough for a program, too few to fill memory with buffers of pipes. */
 const MAX_OPEN_FILES = 64;
 
+const MAX_PENDING_SIGNALS = 256;
+
+/** What opens the gate. */
+export const GATE_OPENS = 'go\n';
+
+/**
+ * Runs before the program: says that it is there, and goes on when it is told to; without a word it ends, as it does when
+ * the process that asked for the program was killed. The shells of some systems add variables to the environment.
+ */
+const gateOf = (descriptor: number): string[] => [
+  '/bin/sh',
+  '-c',
+  `echo ready >&${descriptor} && read -r go <&${descriptor} && ` +
+    `exec /usr/bin/env -u OLDPWD -u SHLVL -u _ "$@" ${descriptor}>&-`,
+  'gate',
+];
+
 /** A file put into the sandbox: bubblewrap reads it from a descriptor. */
 export interface PassedFile {
   path: string;
@@ -36,6 +53,8 @@ export interface PassedFile {
 export interface Descriptors {
   status: number;
   seccomp: number;
+  /** At which the program waits, see `GATE`; one digit, since not every sh can read others. */
+  gate: number;
   /** Of the first file; the others follow. */
   files: number;
 }
@@ -63,7 +82,7 @@ export function bubblewrapArguments(command: readonly string[], confinement: Con
     ...files.flatMap(({ path, mode }, i) => ['--perms', mode, '--file', String(descriptors.files + i), path]),
     ...['--remount-ro', '/', '--chdir', WORK_FOLDER],
     ...['--seccomp', String(descriptors.seccomp), '--json-status-fd', String(descriptors.status)],
-    ...['--', '/usr/bin/prlimit', ...resourceLimits(limits), '--', ...command],
+    ...['--', ...gateOf(descriptors.gate), '/usr/bin/prlimit', ...resourceLimits(limits), '--', ...command],
   ];
 }
 
@@ -87,6 +106,8 @@ function resourceLimits(limits: SandboxLimits): string[] {
     cpu: `${cpuSeconds}:${cpuSeconds + 1}`,
     nofile: MAX_OPEN_FILES,
     core: 0,
+    // These are counted for all programs of a user together: one must not use up what the others need.
+    sigpending: MAX_PENDING_SIGNALS,
     memlock: 0,
     msgqueue: 0,
   };

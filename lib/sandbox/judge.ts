@@ -12,7 +12,10 @@ import type { Sandbox } from './sandbox';
 import type { SandboxLimits, SandboxResult, SandboxStatus } from './types';
 
 export interface SolutionTests {
-  /** Python. Every `assert` and every bare call at the top level is a test; the rest prepares. */
+  /**
+   * Python. A statement at the top level is a test if it asserts, calls or raises, on its own or within (a loop of asserts
+   * is one test); definitions, imports and assignments prepare. Runners that print failures (`unittest.main`) are refused.
+   */
   tests: string;
   /** The function under test. Default: all names that the tests use and do not define are the solution's. */
   entryPoint?: string;
@@ -30,7 +33,7 @@ export interface TestVerdict {
 }
 
 export interface SolutionVerdict {
-  /** `passed`: all tests. The others as in `SandboxStatus`: which limit stopped it. */
+  /** `passed`: all of `tests` ran to its end, and without an exception. The others as in `SandboxStatus`: which limit stopped it. */
   outcome: 'passed' | Exclude<SandboxStatus, 'ok'>;
   /** One a test; those that were not reached have failed. Empty if it was stopped before the first. */
   tests: TestVerdict[];
@@ -91,7 +94,11 @@ function verdictOf(status: SandboxStatus, reports: readonly Record<string, unkno
     if (passed === true) return { passed, why: null };
     return { passed: false, why: typeof why === 'string' ? why : stopped };
   });
-  if (count > 0 && verdicts.every(({ passed }) => passed)) return { outcome: 'passed', tests: verdicts };
+  // What follows the last test can fail, too, and who stops the judge there must not pass.
+  const done = rest[count]?.['done'] === true && rest.length === count + 1;
+  if (status === 'ok' && count > 0 && done && verdicts.every(({ passed }) => passed)) {
+    return { outcome: 'passed', tests: verdicts };
+  }
   return { outcome: status === 'ok' ? 'failed' : status, tests: verdicts };
 }
 

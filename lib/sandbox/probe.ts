@@ -11,6 +11,7 @@ import { createServer, type AddressInfo } from 'node:net';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+import type { LspError } from '../errors';
 import { runContained, type Containment, type ContainedResult } from './contained';
 import { unavailable } from './unavailable';
 
@@ -113,7 +114,13 @@ async function runProbe(
     return { result: await runContained(containment, program, signal), nonce };
   } catch (error) {
     signal?.throwIfAborted();
-    throw unavailable(`one that does not start: ${(error as Error).message}`, error);
+    // Its remedy goes into the new error as such, and not into the middle of the sentence.
+    const { message, remedy } = error as LspError;
+    const said = message
+      .replace(remedy ?? '', '')
+      .trim()
+      .replace(/\.+$/, '');
+    throw unavailable(`one that does not start: ${said}`, error);
   }
 }
 

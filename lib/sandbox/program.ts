@@ -63,6 +63,7 @@ export function settleProgram(
     ...passedFiles('files', checked.files, WORK_FOLDER, '0644'),
     ...passedFiles('readOnlyFiles', checked.readOnlyFiles, PROGRAM_FOLDER, '0444'),
   ];
+  checkFolders(files);
   if (files.length > MOST_FILES) throw invalid('files', `at most ${MOST_FILES} files`, files);
   const bytes = files.reduce((total, { content }) => total + Buffer.byteLength(content), 0);
   if (bytes > limits.maxFileBytes) {
@@ -97,6 +98,15 @@ function passedFiles(name: string, given: unknown, folder: string, mode: string)
     content: checkContent(`${name}[${JSON.stringify(path)}]`, content),
     mode,
   }));
+}
+
+/** No file can be the folder of another. */
+function checkFolders(files: readonly PassedFile[]): void {
+  for (const { path } of files) {
+    const within = files.find((file) => file.path.startsWith(`${path}/`));
+    if (within === undefined) continue;
+    throw invalid('files', `no file within another file (${path})`, within.path);
+  }
 }
 
 /** Relative, without `..`, of letters, digits, `.`, `-` and `_`. */

@@ -2,8 +2,8 @@
  * The system calls that a program in the sandbox is refused, as a BPF program for seccomp(2).
  *
  * Namespaces and limits already hold a program in. The filter closes what they leave: memory that no limit counts
- * (memfd, System V), families of sockets that network namespaces do not separate (vsock), nested namespaces, reading
- * and tracing neighbours, and the parts of the kernel where most escapes were found. It lists what is forbidden, and
+ * (memfd, System V, shared mappings, pages in pipes and sockets), families of sockets that network namespaces do not
+ * separate (vsock), nested namespaces, reading and tracing neighbours, what programs of one user share, and the parts of the kernel where most escapes were found. It lists what is forbidden, and
  * not what is allowed: a list of what every Python on every C library needs would break with the next release.
  *
  * Filters are per processor, since the numbers of system calls are.
@@ -39,9 +39,30 @@ const REFUSED: Readonly<Record<string, readonly [x64: number, arm64: number | nu
   msgget: [68, 186],
   semget: [64, 190],
   mq_open: [240, 180],
+  // Pages that a pipe or the queue of a listening socket keeps when their process has let go of them
+  vmsplice: [278, 75],
+  splice: [275, 76],
+  tee: [276, 77],
+  bind: [49, 200],
+  listen: [50, 201],
+  connect: [42, 203],
+  accept: [43, 202],
+  accept4: [288, 242],
+  socket: [41, 198],
+  setsockopt: [54, 208], // SO_SNDBUF: some systems allow megabytes, for each of hundreds of pairs
+  move_pages: [279, 239],
+  migrate_pages: [256, 238],
   add_key: [248, 217],
   request_key: [249, 218],
   keyctl: [250, 219],
+  landlock_create_ruleset: [444, 444],
+  // What all programs of a user, or of this machine, have in common
+  io_setup: [206, 0],
+  inotify_init: [253, null],
+  inotify_init1: [294, 26],
+  flock: [73, 32],
+  statmount: [457, 457],
+  listmount: [458, 458],
   // Large parts of the kernel that a program under test has no business with
   bpf: [321, 280],
   perf_event_open: [298, 241],
@@ -76,13 +97,21 @@ interface Processor {
   column: 0 | 1;
   clone: number;
   clone3: number;
-  socket: number;
+  mmap: number;
+  socketpair: number;
+  fcntl: number;
   ioctl: number;
 }
 
 const PROCESSORS: Readonly<Record<string, Processor>> = {
-  x64: { audit: 0xc000003e, column: 0, clone: 56, clone3: 435, socket: 41, ioctl: 16 },
-  arm64: { audit: 0xc00000b7, column: 1, clone: 220, clone3: 435, socket: 198, ioctl: 29 },
+  x64: {
+    ...{ audit: 0xc000003e, column: 0, clone: 56, clone3: 435 },
+    ...{ mmap: 9, socketpair: 53, fcntl: 72, ioctl: 16 },
+  },
+  arm64: {
+    ...{ audit: 0xc00000b7, column: 1, clone: 220, clone3: 435 },
+    ...{ mmap: 222, socketpair: 199, fcntl: 25, ioctl: 29 },
+  },
 };
 
 // <linux/bpf_common.h>
@@ -90,6 +119,7 @@ const LOAD = 0x20; // BPF_LD | BPF_W | BPF_ABS
 const JUMP_EQUAL = 0x15; // BPF_JMP | BPF_JEQ | BPF_K
 const JUMP_AT_LEAST = 0x35; // BPF_JMP | BPF_JGE | BPF_K
 const JUMP_ANY_BIT = 0x45; // BPF_JMP | BPF_JSET | BPF_K
+const AND = 0x54; // BPF_ALU | BPF_AND | BPF_K
 const RETURN = 0x06; // BPF_RET | BPF_K
 
 // struct seccomp_data of <linux/seccomp.h>; both processors are little-endian, so the low half comes first.
@@ -105,6 +135,11 @@ const EPERM = errno(1);
 const ENOSYS = errno(38);
 
 const AF_UNIX = 1;
+/** MAP_TYPE | MAP_ANONYMOUS, and what is refused of it: MAP_SHARED | MAP_ANONYMOUS. */
+const MAPPING_KIND = 0x2f;
+const SHARED_ANONYMOUS = 0x21;
+/** F_SETLEASE holds up others who open a file, F_NOTIFY tells what they do in a folder. */
+const LEASE_AND_NOTIFY = [1024, 1026];
 /** CLONE_NEWNS, NEWCGROUP, NEWUTS, NEWIPC, NEWUSER, NEWPID, NEWNET. */
 const NEW_NAMESPACES = 0x7e020000;
 /** Puts characters into the terminal's input, TIOCSTI, or its selection, TIOCLINUX. */
@@ -137,10 +172,20 @@ export function seccompFilter(architecture: string): Buffer | null {
       [JUMP_ANY_BIT, 0, 1, NEW_NAMESPACES],
       [RETURN, 0, 0, EPERM],
     ]),
-    ...onCall(processor.socket, [
+    // Of a shared mapping that is unmapped but for one page all pages stay, and nothing shows whose they are.
+    ...onCall(processor.mmap, [
+      [LOAD, 0, 0, argument(3)],
+      [AND, 0, 0, MAPPING_KIND],
+      ...refuse(SHARED_ANONYMOUS, EPERM),
+    ]),
+    ...onCall(processor.socketpair, [
       [LOAD, 0, 0, argument(0)],
       [JUMP_EQUAL, 1, 0, AF_UNIX],
       [RETURN, 0, 0, EPERM],
+    ]),
+    ...onCall(processor.fcntl, [
+      [LOAD, 0, 0, argument(1)],
+      ...LEASE_AND_NOTIFY.flatMap((command) => refuse(command, EPERM)),
     ]),
     ...onCall(processor.ioctl, [
       [LOAD, 0, 0, argument(1)],

@@ -112,8 +112,8 @@ report(**families, netlink=attempt(lambda: socket.socket(16, socket.SOCK_RAW)),
         raw: 'EPERM',
         connect: 'EPERM',
         dns: expect.stringMatching(/OSError|EPERM/) as string,
-        abstract: 'ECONNREFUSED',
-        docker: 'ENOENT',
+        abstract: 'EPERM',
+        docker: 'EPERM',
       });
     });
   });
@@ -193,7 +193,7 @@ report(tiocsti=attempt(lambda: fcntl.ioctl(0, 0x5412, b'x')), tioclinux=attempt(
       const x32 = await run('report(x32=syscall(0x40000000 + 39))');
       expect(x32).toMatchObject({ status: 'failed', exitCode: 159, reported: null }); // 128 + SIGSYS
       const source = `
-code = mmap.mmap(-1, 4096, prot=7)
+code = mmap.mmap(-1, 4096, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS, prot=7)
 code.write(bytes([0xb8, 20, 0, 0, 0, 0xcd, 0x80, 0xc3]))  # mov eax, getpid; int 0x80; ret
 address = ctypes.addressof(ctypes.c_char.from_buffer(code))
 report(pid=ctypes.CFUNCTYPE(ctypes.c_int)(address)())`;
@@ -209,6 +209,9 @@ report(pid=ctypes.CFUNCTYPE(ctypes.c_int)(address)())`;
       const server = createServer((socket) => socket.destroy()).listen(0, '127.0.0.1');
       await once(server, 'listening');
       const { port } = server.address() as AddressInfo;
+      const abstract = `lsp-without-${process.pid}`;
+      const local = createServer((socket) => socket.destroy()).listen(`\0${abstract}`);
+      await once(local, 'listening');
       const mark = `mark-without-${process.pid}`;
       const source = `
 import ctypes, errno, json, os, socket
@@ -218,10 +221,15 @@ def reach():
         socket.create_connection(('127.0.0.1', ${port}), timeout=1)
         return 'connected'
     except OSError as error: return errno.errorcode[error.errno]
+def local():
+    try:
+        socket.socket(socket.AF_UNIX).connect('\\0${abstract}')
+        return 'connected'
+    except OSError as error: return errno.errorcode[error.errno]
 def mount():
     ctypes.set_errno(0)
     return libc.mount(b'none', b'/work', b'tmpfs', 0, 0), errno.errorcode[ctypes.get_errno()]
-print(json.dumps({'reach': reach(), 'mount': mount(), 'interfaces': [n for _, n in socket.if_nameindex()]}))`;
+print(json.dumps({'reach': reach(), 'local': local(), 'mount': mount(), 'interfaces': [n for _, n in socket.if_nameindex()]}))`;
       try {
         const result = await runContained(
           { bubblewrap: '/usr/bin/bwrap', seccomp: allowAll, readOnly: [] },
@@ -234,12 +242,14 @@ print(json.dumps({'reach': reach(), 'mount': mount(), 'interfaces': [n for _, n 
         );
         expect(JSON.parse(result.stdout)).toEqual({
           reach: expect.stringMatching(/ECONNREFUSED|ENETUNREACH/) as string,
+          local: 'ECONNREFUSED',
           mount: [-1, 'EPERM'],
           interfaces: ['lo'],
         });
         expect(countProcesses(mark)).toBe(0);
       } finally {
         server.close();
+        local.close();
       }
     });
   });

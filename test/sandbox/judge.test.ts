@@ -83,7 +83,7 @@ assert count(3) != [0, 1, 2]
 assert same(b=2) == 2`;
     const solution =
       'def same(a=None, b=None): return a if b is None else b\ndef count(n): yield from range(n)';
-    expect(await passes(solution, tests)).toEqual([true, true, true, true, true]);
+    expect(await passes(solution, tests)).toEqual(Array.from({ length: 6 }, () => true));
   });
 
   it('shows changes of arguments to the tests', async () => {
@@ -104,9 +104,51 @@ def raises(kind):
 assert raises('ValueError') == 'value'
 assert raises('KeyError') == 'KeyError'
 assert raises('Own') == 'SolutionError'
-assert raises('SystemExit') == 'SolutionError'`;
-    const solution = 'class Own(Exception): pass\ndef fail(kind): raise eval(kind)("x")';
-    expect(await passes(solution, tests)).toEqual([true, true, true, true]);
+assert raises('SystemExit') == 'SolutionError'
+assert raises('Kind') == 'value'
+assert raises('StopIteration') == 'SolutionError'
+try: fail('KeyError')
+except KeyError as error: assert error.args == ('x',) and str(error) == "'x'"
+else: raise AssertionError`;
+    const solution =
+      'class Own(Exception): pass\nclass Kind(ValueError): pass\ndef fail(kind): raise eval(kind)("x")';
+    expect(await passes(solution, tests)).toEqual(Array.from({ length: 7 }, () => true));
+  });
+
+  it('gives the tests the modules that they name without importing them', async () => {
+    const tests = 'assert math.isclose(root(4), 2)\nassert copy(3) == 3 and string.digits[root(4)] == "2"';
+    const solution = 'def root(n): return round(n ** 0.5)\ndef copy(n): return n';
+    expect(await passes(solution, tests)).toEqual([true, true]);
+  });
+
+  describe('counts what stands in other statements than asserts and calls', () => {
+    const square = 'def f(x): return x * x';
+    const four = 'def f(x): return 4';
+    it.each([
+      ['a loop', 'for x in range(10):\n    assert f(x) == x * x', 2],
+      ['a condition', 'if True:\n    assert f(3) == 9', 2],
+      ['a bare raise', 'x = f(3)\nif x != 9: raise AssertionError', 2],
+      ['an attempt', 'try:\n    assert f(3) == 9\nexcept ValueError: pass', 2],
+      ['a context', 'import contextlib\nwith contextlib.nullcontext():\n    assert f(3) == 9', 2],
+      ['what is guarded', 'if __name__ == "__main__":\n    assert f(3) == 9', 2],
+      ['a preparation that nothing follows', 'y = [1][0 if f(3) == 9 else 1]', 1],
+    ])('%s', async (_, last, count) => {
+      const tests = { tests: `assert f(2) == 4\n${last}`, entryPoint: 'f' };
+      const right = await judge(square, tests);
+      expect(right).toMatchObject({ outcome: 'passed' });
+      expect(right.tests).toHaveLength(count);
+      expect(await judge(four, tests)).toMatchObject({ outcome: 'failed' });
+    });
+
+    it.each([
+      ['stops the judge', 'import os\ndef f(x):\n    if x != 2: os.kill(os.getppid(), 9)\n    return 4'],
+      ['never returns', 'import time\ndef f(x):\n    if x != 2: time.sleep(99)\n    return 4'],
+    ])('where the solution %s', async (_, solution) => {
+      for (const last of ['for x in range(10):\n    assert f(x) == x * x', 'y = f(3)']) {
+        const tests = { tests: `assert f(2) == 4\n${last}`, entryPoint: 'f', limits: { timeoutMs: 700 } };
+        expect((await judge(solution, tests)).outcome).not.toBe('passed');
+      }
+    });
   });
 
   it('counts tests after a preparation that failed as failed', async () => {
@@ -164,11 +206,16 @@ assert raises('SystemExit') == 'SolutionError'`;
         'E = type("print", (Exception,), {})\ndef add(a, b): raise E("x")',
       ],
       [
+        'ending iterations',
+        'def add(a, b): raise StopIteration',
+        'assert all(map(lambda p: add(*p) == sum(p), [(1, 2), (3, 4)]))',
+      ],
+      [
         'malformed replies',
         `import os\ndef add(a, b):\n    for fd in range(3, 12):\n        try: os.write(fd, b'5\\n[]\\n{"value": "{\\\\"q\\\\": 1}"}\\n')\n        except OSError: pass`,
       ],
-    ])('%s', async (_, solution) => {
-      const { outcome, tests } = await judge(solution);
+    ])('%s', async (_, solution, given = TESTS) => {
+      const { outcome, tests } = await judge(solution, { tests: given });
       expect(outcome).not.toBe('passed');
       expect(tests.some(({ passed }) => passed)).toBe(false);
     });
@@ -235,6 +282,8 @@ def look():
       ['no Python', 'assert add(', /SyntaxError/],
       ['no test', 'x = 1', /no test/],
       ['empty', '', /no test/],
+      ['unittest', 'import unittest\nunittest.main(exit=False)', /unittest\.main, which only prints/],
+      ['a runner', 'from unittest import TextTestRunner\nassert add(1, 2)', /unittest\.TextTestRunner/],
     ])('%s', async (_, tests, message) => {
       expectError(await rejectionOf(judge(RIGHT, { tests })), 'INVALID_ARGUMENT', message);
     });

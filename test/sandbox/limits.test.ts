@@ -1,6 +1,8 @@
 /** Attempts to take too much, or to stay. Each must end in time, as expected, and leave nothing. */
-import { spawn } from 'node:child_process';
+import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
+import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Sandbox } from '../../lib/sandbox';
@@ -45,7 +47,7 @@ os._exit(0)`;
 
     it('memory, in one process', async () => {
       const source =
-        'report(got=attempt(lambda: len(bytearray(400 << 20))), map=attempt(lambda: mmap.mmap(-1, 400 << 20)))';
+        'report(got=attempt(lambda: len(bytearray(400 << 20))), map=attempt(lambda: mmap.mmap(-1, 400 << 20, flags=2)))';
       expect(await reportOf(source, { memoryBytes: 200 * MEBIBYTE })).toEqual({
         got: 'MemoryError',
         map: 'ENOMEM',
@@ -98,17 +100,76 @@ report(large=attempt(fill), many=attempt(fill_many), shm=attempt(lambda: os.list
       });
     });
 
-    it('memory that is mapped and shared', async () => {
+    it('files of the work folder that are mapped', async () => {
       const source = `
-blocks = [mmap.mmap(-1, 60 << 20) for _ in range(2)]
-for block in blocks: block.write(b'x' * (60 << 20))
-for _ in range(3):
+for n in range(5):
     if os.fork() == 0:
-        own = mmap.mmap(-1, 60 << 20)
+        file = os.open(f'/work/{n}', os.O_RDWR | os.O_CREAT)
+        os.ftruncate(file, 60 << 20)
+        own = mmap.mmap(file, 60 << 20)
         own.write(b'x' * (60 << 20))
         time.sleep(60)
 time.sleep(60)`;
-      expect(await run(source, { memoryBytes: 256 * MEBIBYTE })).toMatchObject({ status: 'memory' });
+      const limits = { memoryBytes: 256 * MEBIBYTE, maxFileBytes: 400 * MEBIBYTE };
+      expect(await run(source, limits)).toMatchObject({ status: 'memory' });
+    });
+
+    it('memory that stays when its process has let go of it', async () => {
+      const source = `
+one, other = socket.socketpair()
+read_end, write_end = os.pipe()
+numbers = {'x86_64': (278, 275, 276, 50, 42), 'aarch64': (75, 76, 77, 201, 203)}[os.uname().machine]
+calls = [syscall(number, one.fileno(), 0, 0, 0, 0, 0) for number in numbers]
+report(mapping=attempt(lambda: mmap.mmap(-1, 4096)), calls=calls,
+       bind=attempt(lambda: one.bind('/work/socket')), socket=attempt(lambda: socket.socket(socket.AF_UNIX)),
+       buffer=attempt(lambda: one.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 24)),
+       vsock=attempt(lambda: socket.socketpair(40)), ruleset=syscall(444, 0, 0, 1))`;
+      expect(await reportOf(source)).toEqual({
+        mapping: 'EPERM',
+        calls: Array.from({ length: 5 }, () => 'EPERM'),
+        bind: 'EPERM',
+        socket: 'EPERM',
+        buffer: 'EPERM',
+        vsock: 'EPERM',
+        ruleset: 'EPERM',
+      });
+    });
+
+    it('page tables', async () => {
+      // A page of zeros a gibibyte apart: no memory but 4 KiB of page tables for each, and as much for each upper level.
+      const source = `
+libc.mmap.restype = ctypes.c_void_p
+libc.mmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t] + [ctypes.c_int] * 3 + [ctypes.c_long]
+for _ in range(8):
+    if os.fork() == 0: break
+for n in range(12000):
+    address = libc.mmap(0x100000000000 + (n << 30), 4096, 1, 0x100022, -1, 0)
+    ctypes.string_at(address, 1)
+time.sleep(60)`;
+      const result = await run(source, { memoryBytes: 200 * MEBIBYTE, timeoutMs: 20_000 });
+      expect(result).toMatchObject({ status: 'memory', stderr: '' });
+    });
+
+    it('what programs of one user share', async () => {
+      const source = `
+import fcntl
+setup, init = {'x86_64': (206, 294), 'aarch64': (0, 26)}[os.uname().machine]
+signal.pthread_sigmask(signal.SIG_BLOCK, [40])
+queued = 0
+while queued < 5000 and libc.sigqueue(os.getpid(), 40, ctypes.c_void_p(0)) == 0: queued += 1
+shown = open('/usr/bin/env', 'rb')
+report(aio=syscall(setup, 100, 0), inotify=syscall(init, 0), queued=queued <= 1024,
+       lock=attempt(lambda: fcntl.flock(shown, fcntl.LOCK_SH)), lease=attempt(lambda: fcntl.fcntl(shown, 1024, 0)),
+       statmount=syscall(457, 0, 0, 0, 0), listmount=syscall(458, 0, 0, 0, 0))`;
+      expect(await reportOf(source)).toEqual({
+        aio: 'EPERM',
+        inotify: 'EPERM',
+        queued: true,
+        lock: 'EPERM',
+        lease: 'EPERM',
+        statmount: 'EPERM',
+        listmount: 'EPERM',
+      });
     });
 
     it('empty files without end', async () => {
@@ -177,19 +238,48 @@ ${rest}`;
       expect(await run(source, { timeoutMs: 1000 })).toMatchObject({ status });
     });
 
-    it('nothing outlives this process, should it be killed', async () => {
-      const mark = `mark-outlived-${process.pid}`;
+    describe('nothing outlives this process, should it be killed', () => {
       const script = join(__dirname, 'outlived.ts');
-      const parent = spawn(process.execPath, ['--require', 'ts-node/register', script, mark]);
-      await once(parent.stdout, 'data');
-      const count = async (wanted: (count: number) => boolean): Promise<number> => {
+      const start = async (...given: string[]): Promise<ChildProcess> => {
+        const parent = spawn(process.execPath, ['--require', 'ts-node/register', script, ...given], {
+          stdio: ['ignore', 'pipe', 'inherit'],
+        });
+        await once(parent.stdout, 'data');
+        return parent;
+      };
+      const count = async (mark: string, wanted: (count: number) => boolean): Promise<number> => {
         // The parent's own command line has the mark, too, and so has bubblewrap's.
         for (let i = 0; i < 100 && !wanted(countProcesses(mark)); i++) await delay(50);
         return countProcesses(mark);
       };
-      expect(await count((running) => running >= 4)).toBeGreaterThanOrEqual(4);
-      parent.kill('SIGKILL');
-      expect(await count((running) => running === 0)).toBe(0);
+
+      it('while a program runs', async () => {
+        const mark = `mark-outlived-${process.pid}`;
+        const parent = await start(mark);
+        expect(await count(mark, (running) => running >= 4)).toBeGreaterThanOrEqual(4);
+        parent.kill('SIGKILL');
+        expect(await count(mark, (running) => running === 0)).toBe(0);
+      });
+
+      it('before bubblewrap has bound itself to it', async () => {
+        const mark = `mark-early-${process.pid}`;
+        const folder = mkdtempSync(join(tmpdir(), 'lsp-late-'));
+        const bubblewrap = join(folder, 'bwrap');
+        try {
+          chmodSync(folder, 0o755);
+          // Late, as somebody else's child, and not ended by having nobody to report to.
+          const late = `case "$*" in *${mark}*) /usr/bin/sleep 0.4; exec 3>/dev/null ;; esac`;
+          writeFileSync(bubblewrap, `#!/bin/sh\n${late}\nexec /usr/bin/bwrap "$@"\n`, { mode: 0o755 });
+          const parent = await start(mark, bubblewrap);
+          expect(await count(mark, (running) => running >= 2)).toBeGreaterThanOrEqual(2);
+          parent.kill('SIGKILL');
+          await once(parent, 'exit');
+          expect(countProcesses(mark)).toBeGreaterThan(0);
+          expect(await count(mark, (running) => running === 0)).toBe(0);
+        } finally {
+          rmSync(folder, { recursive: true });
+        }
+      });
     });
 
     it('nothing is left of programs that are stopped while they start', async () => {

@@ -1,8 +1,8 @@
 /** Run by a test in a process of its own, which is then killed: a program that sleeps in the sandbox. */
 import { Sandbox } from '../../lib/sandbox';
 
-async function main(mark: string): Promise<void> {
-  const sandbox = await Sandbox.open();
+async function main(mark: string, bubblewrap?: string): Promise<void> {
+  const sandbox = await Sandbox.open({ bubblewrap });
   const source = 'import os, time\nos.fork()\ntime.sleep(60)';
   const command = [sandbox.python, '/work/main.py', mark];
   const running = sandbox.run({ command, files: { 'main.py': source }, timeoutMs: 60_000 });
@@ -10,4 +10,4 @@ async function main(mark: string): Promise<void> {
   await running;
 }
 
-void main(process.argv[2]!);
+void main(process.argv[2]!, process.argv[3]);

@@ -1,8 +1,12 @@
 /** What the sandbox promises to programs that behave, and to its callers. */
+import { execFile } from 'node:child_process';
 import { chmodSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { promisify } from 'node:util';
 import { Sandbox, type SandboxProgram, type SandboxResult } from '../../lib/sandbox';
+import { unavailable } from '../../lib/sandbox/unavailable';
 import { expectError, rejectionOf } from '../support/errors';
 import { describeWithSandbox, openSandbox } from '../support/sandbox';
 
@@ -102,6 +106,21 @@ describeWithSandbox('Sandbox', () => {
     expect(new Set(results.map(({ status }) => status))).toEqual(new Set(['timeout']));
   });
 
+  it('does not mistake a program that has ended for one that takes too long', async () => {
+    const running = run(python('print("fine")', { timeoutMs: 1500 }));
+    await delay(700);
+    const until = performance.now() + 1500;
+    while (performance.now() < until); // the event loop does not see the end before the time is up
+    expect(await running).toMatchObject({ status: 'ok', stdout: 'fine\n' });
+  });
+
+  it('says why there are no programs where there are no descriptors left, and goes on', async () => {
+    const script = join(__dirname, 'exhausted.ts');
+    const command = 'ulimit -n 200 && exec "$0" --require ts-node/register "$1"';
+    const { stdout } = await promisify(execFile)('/bin/sh', ['-c', command, process.execPath, script]);
+    expect(stdout).toMatch(/^SANDBOX_UNAVAILABLE .*ulimit -n/);
+  });
+
   it('is aborted with the reason of the signal, running or waiting', async () => {
     const controller = new AbortController();
     const reason = new Error('enough');
@@ -158,6 +177,12 @@ describeWithSandbox('Sandbox', () => {
     ['no time', { command: ['true'], timeoutMs: 0 }, /`timeoutMs`/],
     ['endless time', { command: ['true'], timeoutMs: Infinity }, /`timeoutMs`/],
     ['no memory', { command: ['true'], memoryBytes: 1 }, /`memoryBytes`/],
+    [
+      'a file within a file',
+      { language: 'python', files: { 'main.py': '', 'main.py/x': '' } },
+      /no file within another/,
+    ],
+    ['a command that is too long', { command: ['true', 'x'.repeat(200_000)] }, /a shorter `command`/],
     ['a NUL', { command: ['ec\0ho'] }, /without NUL/],
   ])('refuses %s', async (_, program, message) => {
     const error = await rejectionOf(sandbox.run(program as SandboxProgram));
@@ -182,6 +207,29 @@ describeWithSandbox('Sandbox', () => {
         'INVALID_ARGUMENT',
         /readOnly\[0\]/,
       );
+    }
+  });
+
+  it('refuses a bubblewrap that shares a namespace with this machine', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'lsp-bwrap-'));
+    const bubblewrap = join(folder, 'bwrap');
+    const script = [
+      '#!/bin/sh',
+      '[ "$1" = --version ] && exec /usr/bin/bwrap --version',
+      'for word do',
+      '  shift',
+      '  [ "$word" = --clearenv ] && set -- "$@" --share-net',
+      '  set -- "$@" "$word"',
+      'done',
+      'exec /usr/bin/bwrap "$@"',
+    ];
+    try {
+      chmodSync(folder, 0o755);
+      writeFileSync(bubblewrap, script.join('\n'), { mode: 0o755 });
+      const error = await rejectionOf(Sandbox.open({ bubblewrap }));
+      expectError(error, 'SANDBOX_UNAVAILABLE', /shares namespaces or .*\(net\)/);
+    } finally {
+      rmSync(folder, { recursive: true });
     }
   });
 });
@@ -245,6 +293,13 @@ describe('Sandbox.open without what it needs', () => {
     } finally {
       rmSync(folder, { recursive: true });
     }
+  });
+
+  it('knows what to do about limits that are too low', () => {
+    const said = 'prlimit: failed to set the NOFILE resource limit: Operation not permitted';
+    expect(unavailable(`one in which Python does not run (failed, exit code 1: ${said})`).remedy).toMatch(
+      /`ulimit -n` has to be 64 or more/,
+    );
   });
 
   it('cannot be made without being opened, and knows its options', async () => {

@@ -12,7 +12,7 @@ const KILL = 0x80000000;
 const EPERM = 0x00050001;
 const ENOSYS = 0x00050026;
 
-/** Interprets the five instructions of classic BPF that a filter of ours is made of. */
+/** Interprets the six instructions of classic BPF that a filter of ours is made of. */
 function verdict(filter: Buffer, call: Call): number {
   const data = Buffer.alloc(64);
   data.writeUInt32LE(call.number, 0);
@@ -31,14 +31,27 @@ function verdict(filter: Buffer, call: Call): number {
     else if (code === 0x15) jump(accumulator === k);
     else if (code === 0x35) jump(accumulator >= k);
     else if (code === 0x45) jump((accumulator & k) !== 0);
+    else if (code === 0x54) accumulator = (accumulator & k) >>> 0;
     else if (code === 0x06) return k;
     else throw new Error(`instruction ${code}`);
   }
   throw new Error('ran off the end');
 }
 
-const X64 = { audit: 0xc000003e, ptrace: 101, keyctl: 250, read: 0, clone: 56, socket: 41, ioctl: 16 };
-const ARM64 = { audit: 0xc00000b7, ptrace: 117, keyctl: 219, read: 63, clone: 220, socket: 198, ioctl: 29 };
+const X64 = {
+  ...{ audit: 0xc000003e, ptrace: 101, keyctl: 250, read: 0, clone: 56, ioctl: 16 },
+  ...{ mmap: 9, fcntl: 72, socket: 41, socketpair: 53 },
+  queues: [42, 43, 49, 50, 54, 288], // connect, accept, bind, listen, setsockopt, accept4
+  pins: [275, 276, 278], // splice, tee, vmsplice
+  shared: [73, 206, 253, 294, 444, 457, 458], // flock, io_setup, inotify, landlock, statmount, listmount
+};
+const ARM64 = {
+  ...{ audit: 0xc00000b7, ptrace: 117, keyctl: 219, read: 63, clone: 220, ioctl: 29 },
+  ...{ mmap: 222, fcntl: 25, socket: 198, socketpair: 199 },
+  queues: [200, 201, 202, 203, 208, 242],
+  pins: [75, 76, 77],
+  shared: [0, 26, 32, 444, 457, 458],
+};
 
 describe.each([
   ['x64', X64],
@@ -52,8 +65,8 @@ describe.each([
     expect([of(numbers.ptrace), of(numbers.keyctl)]).toEqual([EPERM, EPERM]);
     expect(of(numbers.read)).toBe(ALLOW);
     const all = Array.from({ length: 480 }, (_, number) => of(number));
-    // Without arguments `socket` is refused, too.
-    expect(all.filter((found) => found === EPERM).length).toBe(1 + (architecture === 'x64' ? 52 : 49));
+    // Without arguments `socketpair` is refused, too.
+    expect(all.filter((found) => found === EPERM).length).toBe(1 + (architecture === 'x64' ? 71 : 67));
     expect(all.filter((found) => found === ENOSYS).length).toBe(1);
   });
 
@@ -63,11 +76,30 @@ describe.each([
     expect(of(435)).toBe(ENOSYS);
   });
 
-  it('allows no sockets but local ones', () => {
-    const families = [0, 1, 2, 10, 16, 17, 38, 40].map((family) => of(numbers.socket, family, 1));
-    expect(families.map((found) => found === ALLOW)).toEqual(
-      [0, 1, 2, 10, 16, 17, 38, 40].map((f) => f === 1),
+  it('allows no sockets but local pairs', () => {
+    const families = [0, 1, 2, 10, 16, 17, 38, 40];
+    expect(families.map((family) => of(numbers.socketpair, family, 1) === ALLOW)).toEqual(
+      families.map((family) => family === 1),
     );
+    expect(of(numbers.socket, 1, 1)).toBe(EPERM);
+    expect(numbers.queues.map((number) => of(number))).toEqual(numbers.queues.map(() => EPERM));
+  });
+
+  it('refuses memory that stays when its process has let go of it', () => {
+    const mapping = (flags: number): number => of(numbers.mmap, 0, 4096, 3, flags, 2 ** 32 - 1, 0);
+    const [shared, private_, fixed, anonymous, noReserve] = [1, 2, 0x10, 0x20, 0x4000];
+    expect(mapping(shared + anonymous)).toBe(EPERM);
+    expect(mapping(shared + anonymous + fixed + noReserve)).toBe(EPERM);
+    expect(mapping(2 ** 32 + shared + anonymous)).toBe(EPERM);
+    expect(mapping(private_ + anonymous + fixed)).toBe(ALLOW);
+    expect(mapping(shared)).toBe(ALLOW); // of a file in the work folder, which counts
+    expect(numbers.pins.map((number) => of(number))).toEqual(numbers.pins.map(() => EPERM));
+  });
+
+  it('refuses what programs of one user share', () => {
+    expect(numbers.shared.map((number) => of(number))).toEqual(numbers.shared.map(() => EPERM));
+    const commands = [1024, 1026, 6, 3]; // F_SETLEASE, F_NOTIFY, F_SETLK, F_GETFL
+    expect(commands.map((command) => of(numbers.fcntl, 0, command))).toEqual([EPERM, EPERM, ALLOW, ALLOW]);
   });
 
   it('refuses to put characters into a terminal, whatever the upper half of the request', () => {
