@@ -108,5 +108,9 @@ function wilson(share: number, count: number): { low: number; high: number } {
   const center = share + Z ** 2 / (2 * count);
   const half = Z * Math.sqrt((share * (1 - share)) / count + Z ** 2 / (4 * count ** 2));
   const scale = 1 + Z ** 2 / count;
-  return { low: Math.max(0, (center - half) / scale), high: Math.min(1, (center + half) / scale) };
+  // At 0 and 1 the ends are exact, but for rounding.
+  return {
+    low: share === 0 ? 0 : Math.max(0, (center - half) / scale),
+    high: share === 1 ? 1 : Math.min(1, (center + half) / scale),
+  };
 }

@@ -30,6 +30,7 @@ describe('estimate', () => {
 
   it.each([0, 1])('has a width even where all are %d', (verdict) => {
     const { low, high } = estimate(mean, Array<number>(50).fill(verdict));
+    expect(verdict === 0 ? low : high).toBe(verdict);
     // Wilson's interval of 0 of 50: up to z²/(n + z²).
     expect(high! - low!).toBeCloseTo(3.8415 / 53.8415, 4);
   });

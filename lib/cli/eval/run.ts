@@ -156,10 +156,12 @@ class EvalSession {
 
   #reportMissing({ failed, unasked }: EvaluationResult, name: string): void {
     if (unasked.length > 0) {
-      this.output.warn(
-        `${unasked.length === 1 ? '1 prompt leaves' : `${unasked.length} prompts leave`} no room in the context of ${name}, and count with empty answers ` +
-          `(${unasked.slice(0, 5).join(', ')}${unasked.length > 5 ? ', …' : ''}).`,
-      );
+      const prompts =
+        unasked.length === 1
+          ? '1 prompt leaves no room, and counts with an empty answer'
+          : `${unasked.length} prompts leave no room, and count with empty answers`;
+      const ids = `${unasked.slice(0, 5).join(', ')}${unasked.length > 5 ? ', …' : ''}`;
+      this.output.warn(`In the context of ${name} ${prompts}: ${ids}.`);
     }
     if (failed.length === 0) return;
     for (const { id, reason } of failed.slice(0, 5)) this.output.warn(`${id} was not judged: ${reason}.`);
