@@ -260,18 +260,22 @@ class EvaluationRun<Item extends EvaluationItem, Verdict extends Json> {
     };
   }
 
-  /** Those with the same room together; a prompt that leaves none gets empty answers. */
+  /**
+   * Those with the same room together; a prompt that leaves none gets empty answers. Recorded in the order of the items:
+   * how they are cut into batches depends on the pace, the file does not.
+   */
   async #sample(batch: readonly { item: Item; index: number }[]): Promise<void> {
     const asked = batch.map((one) => this.#ask(one));
-    const rooms = [...new Set(asked.map(({ room }) => room))].sort((a, b) => b - a);
-    for (const room of rooms) {
+    const sampled = new Map<string, Answer[]>();
+    for (const room of new Set(asked.map((one) => one.room))) {
       const alike = asked.filter((one) => one.room === room);
       const answers = room > 0 ? await this.#generate(alike, room) : alike.map(() => this.#noAnswers());
-      const records = alike.map(({ item }, i) => ({ id: item.id, answers: answers[i]! }));
-      await this.folder?.answers.append(...records);
-      for (const record of records) this.#answers.set(record.id, record.answers);
-      this.#report(0);
+      alike.forEach(({ item }, i) => sampled.set(item.id, answers[i]!));
     }
+    const records = batch.map(({ item: { id } }) => ({ id, answers: sampled.get(id)! }));
+    await this.folder?.answers.append(...records);
+    for (const { id, answers } of records) this.#answers.set(id, answers);
+    this.#report(0);
   }
 
   async #generate(asked: readonly AskedItem<Item>[], room: number): Promise<Answer[][]> {

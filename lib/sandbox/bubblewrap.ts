@@ -8,7 +8,7 @@
 import { lstatSync, readlinkSync } from 'node:fs';
 import type { SandboxLimits } from './types';
 
-export const WORK_FOLDER = '/work';
+export const WORK_FOLDER = '/box';
 export const PROGRAM_FOLDER = '/program';
 
 /** Seen inside as user and group; on the host it is the caller, or `UNPRIVILEGED` where the caller is root. */

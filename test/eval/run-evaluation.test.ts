@@ -185,6 +185,10 @@ describe('runEvaluation', () => {
     expect([...result.verdicts.values()].map(({ correct }) => correct)).toEqual([true, true, false, true]);
     const again = await runEvaluation(lengths(words), model(new Answering()), { out: folder });
     expect(again.unasked).toEqual(['item-2']);
+    const together = await files();
+    await rm(folder, { recursive: true });
+    await runEvaluation(lengths(words), model(new Answering()), { out: folder, batchSize: 1 });
+    expect(await files()).toEqual(together);
   });
 
   it('refuses damage in the midst of its files, and changes nothing', async () => {

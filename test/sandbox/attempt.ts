@@ -42,7 +42,7 @@ async function attempt(
   const result = await sandbox.run({
     timeoutMs: 5000,
     ...limits,
-    command: [sandbox.python, '-s', '-S', '-B', '/work/main.py', mark],
+    command: [sandbox.python, '-s', '-S', '-B', '/box/main.py', mark],
     files: { 'main.py': HELPERS + source },
   });
   return { ...result, reported: lastReport(result.stdout), survivors: countProcesses(mark) };

@@ -196,7 +196,7 @@ else: raise AssertionError`;
       ],
       [
         'modules that the judge might load',
-        `${bad}for n in ('traceback', 'json', 'ast', 'math'):\n    open(f'/work/{n}.py', 'w').write('import os; os._exit(0)')`,
+        `${bad}for n in ('traceback', 'json', 'ast', 'math'):\n    open(f'/box/{n}.py', 'w').write('import os; os._exit(0)')`,
       ],
       ['an endless iterator', 'def add(a, b):\n    while True: yield 5'],
       ['a nested value without end', 'def add(a, b):\n    x = []\n    x.append(x)\n    return x'],
@@ -244,7 +244,7 @@ def add(a, b):
 import gc, os, sys
 def look():
     found = []
-    texts = [repr(sys.argv), repr(dict(os.environ)), repr(os.listdir('/work')), *(repr(o) for o in gc.get_objects())]
+    texts = [repr(sys.argv), repr(dict(os.environ)), repr(os.listdir('/box')), *(repr(o) for o in gc.get_objects())]
     for text in texts:
         if '-'.join(['needle', 'in', 'the', 'tests']) in text or ''.join(['non', 'ce', '"']) in text: found.append(text[:80])
     for path in ('/proc/self/mem', f'/proc/{os.getppid()}/mem', f'/proc/{os.getppid()}/cmdline'):

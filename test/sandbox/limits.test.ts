@@ -81,11 +81,11 @@ report(done=True)`;
     it('memory as files, as mappings of them, and as what no limit counts', async () => {
       const source = `
 def fill():
-    with open('/work/large', 'wb') as file:
+    with open('/box/large', 'wb') as file:
         while True: file.write(b'x' * (1 << 20))
 def fill_many():
     for i in range(100):
-        with open(f'/work/{i}', 'wb') as file: file.write(b'x' * (1 << 20))
+        with open(f'/box/{i}', 'wb') as file: file.write(b'x' * (1 << 20))
 numbers = {'x86_64': (319, 29, 240), 'aarch64': (279, 194, 180)}[os.uname().machine]
 report(large=attempt(fill), many=attempt(fill_many), shm=attempt(lambda: os.listdir('/dev/shm')),
        memfd=syscall(numbers[0], b'x', 0), sysv=syscall(numbers[1], 0, 4096, 0o1600),
@@ -104,7 +104,7 @@ report(large=attempt(fill), many=attempt(fill_many), shm=attempt(lambda: os.list
       const source = `
 for n in range(5):
     if os.fork() == 0:
-        file = os.open(f'/work/{n}', os.O_RDWR | os.O_CREAT)
+        file = os.open(f'/box/{n}', os.O_RDWR | os.O_CREAT)
         os.ftruncate(file, 60 << 20)
         own = mmap.mmap(file, 60 << 20)
         own.write(b'x' * (60 << 20))
@@ -121,7 +121,7 @@ read_end, write_end = os.pipe()
 numbers = {'x86_64': (278, 275, 276, 50, 42), 'aarch64': (75, 76, 77, 201, 203)}[os.uname().machine]
 calls = [syscall(number, one.fileno(), 0, 0, 0, 0, 0) for number in numbers]
 report(mapping=attempt(lambda: mmap.mmap(-1, 4096)), calls=calls,
-       bind=attempt(lambda: one.bind('/work/socket')), socket=attempt(lambda: socket.socket(socket.AF_UNIX)),
+       bind=attempt(lambda: one.bind('/box/socket')), socket=attempt(lambda: socket.socket(socket.AF_UNIX)),
        buffer=attempt(lambda: one.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 24)),
        vsock=attempt(lambda: socket.socketpair(40)), ruleset=syscall(444, 0, 0, 1))`;
       expect(await reportOf(source)).toEqual({
@@ -173,7 +173,7 @@ report(aio=syscall(setup, 100, 0), inotify=syscall(init, 0), queued=queued <= 10
     });
 
     it('empty files without end', async () => {
-      const source = "n = 0\nwhile True:\n    open(f'/work/{n}', 'w').close(); n += 1";
+      const source = "n = 0\nwhile True:\n    open(f'/box/{n}', 'w').close(); n += 1";
       expect(await run(source)).toMatchObject({ status: 'files' });
     });
 

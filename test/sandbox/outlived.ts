@@ -4,7 +4,7 @@ import { Sandbox } from '../../lib/sandbox';
 async function main(mark: string, bubblewrap?: string): Promise<void> {
   const sandbox = await Sandbox.open({ bubblewrap });
   const source = 'import os, time\nos.fork()\ntime.sleep(60)';
-  const command = [sandbox.python, '/work/main.py', mark];
+  const command = [sandbox.python, '/box/main.py', mark];
   const running = sandbox.run({ command, files: { 'main.py': source }, timeoutMs: 60_000 });
   process.stdout.write('started\n');
   await running;

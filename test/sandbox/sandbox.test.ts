@@ -74,7 +74,7 @@ describeWithSandbox('Sandbox', () => {
   it('gives files in /program that cannot be changed, and a work folder that can', async () => {
     const source = [
       'import os',
-      'for path in ("/program/kept.txt", "/work/mine.txt"):',
+      'for path in ("/program/kept.txt", "/box/mine.txt"):',
       '    try:',
       '        open(path, "w").write("changed")',
       '        print(path, "written")',
@@ -83,7 +83,7 @@ describeWithSandbox('Sandbox', () => {
       'print(open("/program/kept.txt").read(), os.getcwd())',
     ].join('\n');
     const result = await run(python(source, { readOnlyFiles: { 'kept.txt': 'kept' } }));
-    expect(result.stdout).toBe('/program/kept.txt refused\n/work/mine.txt written\nkept /work\n');
+    expect(result.stdout).toBe('/program/kept.txt refused\n/box/mine.txt written\nkept /box\n');
   });
 
   it('has the same order of sets in every run', async () => {

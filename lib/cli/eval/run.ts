@@ -81,7 +81,7 @@ class EvalSession {
     checkUsage(() => evaluationConfig(this.evaluation, this.#options()));
     // Whatever is wrong with one of the two is said before either is evaluated.
     const subject = await this.#find(model, out);
-    const before = against === undefined ? null : await this.#before(against);
+    const before = against === undefined ? null : await this.#before(against, subject);
     const result = await this.#evaluate(subject);
     const differences = before && compareVerdicts(this.evaluation, before, result.verdicts);
     const { folder } = subject;
@@ -98,11 +98,11 @@ class EvalSession {
   }
 
   /** Verdicts to compare with: an earlier evaluation's, or those of a model that is evaluated now. */
-  async #before(against: string): Promise<Verdicts> {
+  async #before(against: string, subject: Subject): Promise<Verdicts> {
     if (against !== BUNDLED_MODEL && (await isResultsFolder(against))) {
       const { verdicts, config } = await readVerdicts(this.evaluation, against);
       const { seed: _, ...sampled } = config.generation;
-      const { seed: __, ...sampling } = evaluationConfig(this.evaluation, this.#options()).generation;
+      const { seed: __, ...sampling } = subject.config.generation;
       if (!isDeepStrictEqual(sampled, JSON.parse(JSON.stringify(sampling)))) {
         this.output.warn(
           `the answers in ${against} were sampled with ${JSON.stringify(sampled)}, these with ` +
@@ -124,13 +124,13 @@ class EvalSession {
     );
   }
 
-  async #evaluate({ name, path, folder, options }: Subject): Promise<EvaluationResult> {
+  async #evaluate({ name, path, folder, options, config }: Subject): Promise<EvaluationResult> {
     const { evaluation, output, signal, flags } = this;
     await using model = await LanguageModel.load(path, {
       signal,
       ...(flags.threads !== undefined && { threads: flags.threads }),
     });
-    output.note(`${evaluation.name}: ${evaluationConfig(evaluation, options).count} items, ${name}`);
+    output.note(`${evaluation.name}: ${config.count} items, ${name}`);
     const onProgress = progressLine(output);
     const result = (await runEvaluation(evaluation, model, {
       ...options,

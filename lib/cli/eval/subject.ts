@@ -1,7 +1,12 @@
 /** A model to be evaluated: where its files are, what identifies it, and where its results go. */
 import { createHash } from 'node:crypto';
 import { join, resolve } from 'node:path';
-import { evaluationConfig, ResultsFolder, type RunEvaluationOptions } from '../../eval';
+import {
+  type EvaluationConfig,
+  evaluationConfig,
+  ResultsFolder,
+  type RunEvaluationOptions,
+} from '../../eval';
 import { fingerprintModel } from '../../model/fingerprint';
 import { openModelSource, pathOfSource } from '../../model/formats';
 import { localModel, shortName } from '../local-model';
@@ -15,6 +20,7 @@ export interface Subject {
   /** Of its results. */
   folder: string;
   options: RunEvaluationOptions;
+  config: EvaluationConfig;
 }
 
 /**
@@ -38,5 +44,5 @@ export async function findSubject(
   const hash = createHash('sha256').update(JSON.stringify(config)).digest('hex').slice(0, 8);
   const folder = resolve(given.out ?? join('evals', `${evaluation.name}-${name}-${hash}`));
   await ResultsFolder.check(folder, config);
-  return { name, path, folder, options };
+  return { name, path, folder, options, config };
 }
