@@ -171,6 +171,8 @@ export interface NativeModel {
 export interface NativeLearnerOptions {
   /** Bytes of activations one micro-batch may hold; at least one sequence always runs. */
   activationBudgetBytes: number;
+  /** Keep only the layers' inputs, and compute the rest once more in the backward pass. */
+  gradientCheckpointing: boolean;
 }
 
 export interface NativeTrainSequence {
@@ -261,5 +263,5 @@ export interface NativeAddon {
   /** ISA variants compiled in and usable here, best first, and the one in force (LSP_ISA overrides). */
   isa(): { available: string[]; active: string };
   /** Bytes of activations per token a training micro-batch holds for this geometry. */
-  activationBytesPerToken(config: NativeModelConfig): number;
+  activationBytesPerToken(config: NativeModelConfig, gradientCheckpointing: boolean): number;
 }

@@ -111,32 +111,41 @@ class LayerBackward {
   void attention(int64_t index, const LayerParameters& p, LayerActivations& layer) {
     weight_gradient(p.o, s_.dx, layer.attention, c_.query_size());
     input_gradient(p.o, s_.dx, s_.dattention, c_.query_size(), false);
-    const int64_t offset = index * kv_layer_floats(c_.kv_heads, c_.head_size);
-    model_.kernels().attention->backward(model_.exec(), {s_.dq,
-                                                         s_.dk,
-                                                         s_.dv,
-                                                         s_.dattention,
-                                                         layer.attention,
-                                                         layer.lse,
-                                                         layer.q,
-                                                         batch_.blocks.data(),
-                                                         offset,
-                                                         batch_.segments.data(),
-                                                         static_cast<int64_t>(batch_.segments.size()),
-                                                         batch_.tree_segments.data(),
-                                                         batch_.tree_blocks.data(),
-                                                         batch_.tree_tokens.data(),
-                                                         static_cast<int64_t>(batch_.tree_tokens.size()) - 1,
-                                                         batch_.slot_token.data(),
-                                                         t_,
-                                                         c_.heads,
-                                                         c_.kv_heads,
-                                                         c_.head_size});
+    attend(index, layer);
     model_.kernels().rope->backward(
         model_.exec(), {s_.dq, s_.dk, model_.cosine(), model_.sine(), rope_positions_.of(index), t_, c_.heads,
                         c_.kv_heads, c_.head_size});
     queries_keys_values(p, layer);
     norm(p.input_norm, s_.dh, layer.residual_in, layer.rstd_in);
+  }
+
+  void attend(int64_t index, const LayerActivations& layer) {
+    AttentionBackward b{};
+    b.dq = s_.dq;
+    b.dk = s_.dk;
+    b.dv = s_.dv;
+    b.dy = s_.dattention;
+    b.y = layer.attention;
+    b.lse = layer.lse;
+    b.q = layer.q;
+    b.blocks = batch_.blocks.data();
+    b.block_count = static_cast<int64_t>(batch_.blocks.size());
+    b.layer_offset = index * kv_layer_floats(c_.kv_heads, c_.head_size);
+    b.segments = batch_.segments.data();
+    b.tree_segments = batch_.tree_segments.data();
+    b.tree_count = static_cast<int64_t>(batch_.tree_segments.size()) - 1;
+    b.slot_token = batch_.slot_token.data();
+    b.carried = batch_.carried.empty() ? nullptr : batch_.carried.data();
+    b.carried_offset = index * attention_accumulator_floats(c_.heads, c_.head_size);
+    b.beyond = batch_.beyond.data();
+    b.beyond_offset = index * 2 * c_.kv_size();
+    b.begun = batch_.begun == nullptr ? nullptr : batch_.begun + index * 2 * c_.kv_size();
+    b.begun_row = batch_.begun_row;
+    b.t = t_;
+    b.heads = c_.heads;
+    b.kv_heads = c_.kv_heads;
+    b.head_size = c_.head_size;
+    model_.kernels().attention->backward(model_.exec(), b);
   }
 
   // From the gradients of q, k (before RoPE) and v to that of the projections' input, s_.dh. The norms' input
@@ -210,6 +219,7 @@ void backward(Model& model, const TokenBatch& batch, Activations& a, const float
   layer.norm(model.parameters().final_norm(), dhidden, a.residual_final, a.rstd_final);
   for (int64_t i = c.layers - 1; i >= 0; --i) {
     operation.poll();
+    if (a.keep() == Keep::inputs) recompute_layer(model, batch, a, i);
     layer.run(i);
   }
   model.kernels().embedding->backward(

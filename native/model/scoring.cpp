@@ -48,9 +48,10 @@ class SharedForest {
 std::vector<float> hidden_rows(Model& model, const SharedForest& forest, const std::vector<int32_t>& rows,
                                const Operation& operation) {
   const ModelConfig& c = model.config();
-  Buffer storage(forest_blocks(forest.parents) * kv_block_floats(c));
-  const TokenBatch batch = layout_forest(forest.ids, forest.parents, storage.data(), kv_block_floats(c));
-  Activations activations(c, forest.tokens(), false);
+  const std::vector<TokenRun> runs = runs_of(forest.parents);
+  Buffer storage(run_blocks(runs) * kv_block_floats(c));
+  const TokenBatch batch = layout_runs(forest.ids, runs, nullptr, storage.data(), kv_block_floats(c));
+  Activations activations(c, forest.tokens(), Keep::nothing);
   forward(model, batch, activations, operation);
   std::vector<float> hidden(rows.size() * static_cast<size_t>(c.hidden));
   for (size_t i = 0; i < rows.size(); ++i) {
@@ -153,7 +154,7 @@ void for_last_hidden(Model& model, const std::vector<std::vector<int32_t>>& prom
   for (const std::vector<int32_t>& prompt : prompts) pointers.push_back(&prompt);
   PromptTree tree(pointers);
   const std::vector<int32_t> order = tree.order();
-  Activations activations(model.config(), kPrefillTokens, false);
+  Activations activations(model.config(), kPrefillTokens, Keep::nothing);
   for (size_t begin = 0; begin < order.size(); begin += kScoredTogether) {
     const size_t end = std::min<size_t>(begin + kScoredTogether, order.size());
     const std::vector<int32_t> indices(order.begin() + static_cast<int64_t>(begin),

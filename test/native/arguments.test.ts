@@ -65,14 +65,16 @@ describe('constructors throw', () => {
     for (const threads of [...NO_NUMBERS, 0, 257, 1.5]) {
       expect(() => new Model(tiny.source.config, { threads } as never)).toThrow(refused(/`options.threads`/));
     }
-    expect(() => loadAddon().activationBytesPerToken({} as never)).toThrow(refused(/`config.hiddenSize`/));
+    expect(() => loadAddon().activationBytesPerToken({} as never, false)).toThrow(
+      refused(/`config.hiddenSize`/),
+    );
   });
 
   test('a Learner wants a Model and a budget', () => {
     for (const wrong of [undefined, {}, handle(), Object.create(Model.prototype), new Proxy(model, {})]) {
-      expect(() => new Learner(wrong as never, { activationBudgetBytes: 1 })).toThrow(
-        refused(/a Model for `model`/),
-      );
+      expect(
+        () => new Learner(wrong as never, { activationBudgetBytes: 1, gradientCheckpointing: false }),
+      ).toThrow(refused(/a Model for `model`/));
     }
     for (const activationBudgetBytes of [...NO_NUMBERS, 0, -1, Infinity]) {
       expect(() => new Learner(model, { activationBudgetBytes } as never)).toThrow(

@@ -14,7 +14,7 @@ struct Batch {
   Buffer q, y, dq, dk, dv, lse, storage;
   std::vector<float*> blocks;
   std::vector<int32_t> tables, slot_token;
-  std::vector<int64_t> tree_segments, tree_blocks, tree_tokens;
+  std::vector<int64_t> tree_segments;
 
   Batch(int64_t count, int64_t tokens)
       : sequences(count),
@@ -37,11 +37,28 @@ struct Batch {
                                                : -1);
       }
     }
-    for (int64_t i = 0; i <= sequences; ++i) {
-      tree_segments.push_back(i);
-      tree_blocks.push_back(i * blocks_each);
-      tree_tokens.push_back(i * length);
-    }
+    for (int64_t i = 0; i <= sequences; ++i) tree_segments.push_back(i);
+  }
+  AttentionBackward backward(const std::vector<AttentionSegment>& segments) {
+    AttentionBackward a{};
+    a.dq = dq.data();
+    a.dk = dk.data();
+    a.dv = dv.data();
+    a.dy = q.data();
+    a.y = y.data();
+    a.lse = lse.data();
+    a.q = q.data();
+    a.blocks = blocks.data();
+    a.block_count = static_cast<int64_t>(blocks.size());
+    a.segments = segments.data();
+    a.tree_segments = tree_segments.data();
+    a.tree_count = sequences;
+    a.slot_token = slot_token.data();
+    a.t = t;
+    a.heads = kHeads;
+    a.kv_heads = kKvHeads;
+    a.head_size = kHeadSize;
+    return a;
   }
   // The last `count` tokens of each sequence.
   std::vector<AttentionSegment> segments(int64_t count) const {
@@ -64,28 +81,8 @@ void bench_sequences(Bencher& bencher, int64_t sequences, int64_t length) {
         bencher.exec, {b.y.data(), b.lse.data(), b.q.data(), b.blocks.data(), 0, segments.data(), sequences,
                        kHeads, kKvHeads, kHeadSize});
   });
-  bencher.run("backward " + name, 10 * kHeadSize * pairs, 2 * bytes, [&] {
-    bencher.kernels.attention->backward(bencher.exec, {b.dq.data(),
-                                                       b.dk.data(),
-                                                       b.dv.data(),
-                                                       b.q.data(),
-                                                       b.y.data(),
-                                                       b.lse.data(),
-                                                       b.q.data(),
-                                                       b.blocks.data(),
-                                                       0,
-                                                       segments.data(),
-                                                       sequences,
-                                                       b.tree_segments.data(),
-                                                       b.tree_blocks.data(),
-                                                       b.tree_tokens.data(),
-                                                       sequences,
-                                                       b.slot_token.data(),
-                                                       b.t,
-                                                       kHeads,
-                                                       kKvHeads,
-                                                       kHeadSize});
-  });
+  bencher.run("backward " + name, 10 * kHeadSize * pairs, 2 * bytes,
+              [&] { bencher.kernels.attention->backward(bencher.exec, b.backward(segments)); });
 }
 
 void bench_decoding(Bencher& bencher, int64_t sequences, int64_t length) {
