@@ -25,10 +25,13 @@ export interface PolicyModel {
   readonly config: { readonly maxPositions: number };
   readonly tokenizer: PolicyTokenizer;
   generate(prompts: readonly Prompt[], options?: GenerateOptions): Promise<Completion[][]>;
-  /** Entry t is log p(token t+1 | tokens 0..t), logits divided by `temperature`. */
+  /**
+   * Log-probabilities of the tokens after the prompt, given what is before them, logits divided by `temperature`.
+   * `promptLengths`: tokens of each sequence's prompt (default 1).
+   */
   logprobs(
     sequences: readonly Int32Array[],
-    options?: { temperature?: number; signal?: AbortSignal },
+    options?: { temperature?: number; promptLengths?: readonly number[]; signal?: AbortSignal },
   ): Promise<Float32Array[]>;
   /** Per prompt: log p(candidate | prompt) for each candidate token. */
   nextLogprobs(

@@ -229,16 +229,15 @@ async function completionLogprobs(
   options: { temperature: number; signal?: AbortSignal },
 ): Promise<Float32Array[]> {
   if (sequences.length === 0) return [];
-  const all = await model.logprobs(
+  return model.logprobs(
     sequences.map(({ prompt, tokens }) => {
       const sequence = new Int32Array(prompt.length + tokens.length);
       sequence.set(prompt);
       sequence.set(tokens, prompt.length);
       return sequence;
     }),
-    options,
+    { ...options, promptLengths: sequences.map(({ prompt }) => prompt.length) },
   );
-  return all.map((logprobs, i) => logprobs.slice(sequences[i]!.prompt.length - 1));
 }
 
 function statisticsOf(groups: readonly PreparedGroup[], loss: Loss, weight: number): RoleStatistics {

@@ -5,7 +5,16 @@
 import { LspError } from '../errors';
 import type { NativeModel } from '../native/addon';
 import { withSignal } from '../native/call';
-import { checkOptions, expectNumber, expectOneOf, expectSignal, expectString, invalid } from '../options';
+import {
+  checkOptions,
+  expectArray,
+  expectInteger,
+  expectNumber,
+  expectOneOf,
+  expectSignal,
+  expectString,
+  invalid,
+} from '../options';
 import {
   checkGenerateOptions,
   checkSequences,
@@ -30,6 +39,11 @@ export interface SaveOptions {
 export interface LogprobOptions {
   /** The logits are divided by it (default 1). */
   temperature?: number;
+  /**
+   * Of each sequence, how many tokens come before those to be scored (default 1 each): the head is computed for the
+   * tokens after them only.
+   */
+  promptLengths?: readonly number[];
   signal?: AbortSignal;
 }
 
@@ -122,18 +136,20 @@ export class LanguageModel implements AsyncDisposable {
    * Log-probabilities of given tokens.
    *
    * @param sequences token ids, at least one each
-   * @returns per sequence n − 1 values: entry t is log p(token t+1 | tokens 0..t)
+   * @returns per sequence of n tokens with a prompt of p: n − p values, entry t is log p(token p+t | tokens 0..p+t−1)
    * @throws LspError INVALID_ARGUMENT, PROMPT_TOO_LONG, DISPOSED; the signal's reason when aborted
    */
   async logprobs(sequences: readonly Int32Array[], options?: LogprobOptions): Promise<Float32Array[]> {
-    const given = checkOptions(options, ['temperature', 'signal'], 'logprobs');
+    const given = checkOptions(options, ['temperature', 'promptLengths', 'signal'], 'logprobs');
     const temperature = expectNumber('temperature', given.temperature ?? 1, { above: 0 });
     const signal = expectSignal('signal', given.signal);
     const checked = checkSequences('sequences', sequences, this.config);
+    const prompts = checkPromptLengths(given.promptLengths, checked);
     const { native } = this;
     signal?.throwIfAborted();
     if (checked.length === 0) return [];
-    const result = await withSignal(signal, (handle) => native.logprobs(checked, temperature, handle));
+    const scored = checked.map((tokens, index) => ({ tokens, promptLength: prompts[index]! }));
+    const result = await withSignal(signal, (handle) => native.logprobs(scored, temperature, handle));
     return result.logprobs;
   }
 
@@ -238,6 +254,16 @@ export class LanguageModel implements AsyncDisposable {
       memoryBudget: this.memoryBudget,
     };
   }
+}
+
+function checkPromptLengths(given: unknown, sequences: readonly Int32Array[]): number[] {
+  if (given === undefined) return sequences.map(() => 1);
+  const lengths = expectArray('promptLengths', given);
+  if (lengths.length !== sequences.length)
+    throw invalid('promptLengths', `one number for each of ${sequences.length} sequences`, given);
+  return lengths.map((length, index) =>
+    expectInteger(`promptLengths[${index}]`, length, { min: 1, max: sequences[index]!.length }),
+  );
 }
 
 /** Refuses a name that is no parameter of the model. */

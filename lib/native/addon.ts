@@ -125,9 +125,9 @@ export interface NativeHandle {
 }
 
 export interface NativeLogprobs {
-  /** Per sequence, length n-1: log p(token t+1 | tokens 0..t). */
+  /** Per sequence, one value a token after the prompt: log p(token | tokens before it). */
   logprobs: Float32Array[];
-  /** Per sequence, length n-1: entropy in nats of each predictive distribution. */
+  /** Per sequence, as many: entropy in nats of each predictive distribution. */
   entropies: Float32Array[];
 }
 
@@ -148,7 +148,11 @@ export interface NativeModel {
     handle: NativeHandle,
   ): Promise<NativeCompletion[]>;
   /** Log-probabilities at `temperature` (logits divided by it). */
-  logprobs(sequences: Int32Array[], temperature: number, handle: NativeHandle): Promise<NativeLogprobs>;
+  logprobs(
+    sequences: NativeTrainSequence[],
+    temperature: number,
+    handle: NativeHandle,
+  ): Promise<NativeLogprobs>;
   /** log p(candidate | prompt) for each prompt and candidate token: Float32Array of candidates.length each. */
   nextLogprobs(prompts: Int32Array[], candidates: Int32Array, handle: NativeHandle): Promise<Float32Array[]>;
   /** Models with a scoring head: its outputs at the last token of each sequence, `scoreLabels` each. */

@@ -174,7 +174,7 @@ class ModelObject : public Napi::ObjectWrap<ModelObject> {
       const std::shared_ptr<Operation> operation = to_operation(info[2], "handle");
       return session_->submit(
           operation,
-          [sequences = to_token_lists(info[0], "sequences"),
+          [sequences = to_train_sequences(info[0], "sequences"),
            temperature = to_temperature(info[1], "temperature"),
            operation](Model& model) { return score_sequences(model, sequences, temperature, *operation); },
           from_scores);

@@ -59,8 +59,12 @@ SequenceValues Learner::run(const std::vector<TrainSequence>& sequences, const S
   const ScratchRelease release(model_.exec());
   const Keep keep = loss_gradient != nullptr ? keep_ : Keep::nothing;
   const int64_t capacity = activation_bytes_ / (4 * tree_pass_floats_per_token(model_.config(), keep_));
-  return run_tree(model_, sequences, loss_gradient, loss_gradient != nullptr ? &gradients_ : nullptr,
-                  {capacity, temperature, keep}, operation);
+  std::vector<SequenceScores> scores =
+      run_tree(model_, sequences, loss_gradient, loss_gradient != nullptr ? &gradients_ : nullptr,
+               {capacity, temperature, keep}, operation);
+  SequenceValues logprobs;
+  for (SequenceScores& score : scores) logprobs.push_back(std::move(score.logprobs));
+  return logprobs;
 }
 
 SequenceValues Learner::accumulate(const std::vector<TrainSequence>& sequences,

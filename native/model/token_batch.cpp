@@ -173,24 +173,6 @@ TokenBatch layout_runs(std::vector<int32_t> ids, const std::vector<TokenRun>& ru
   return RunsLayout(runs, beyond, storage, block_floats).finish(std::move(ids));
 }
 
-std::vector<TokenRun> runs_of(const std::vector<int32_t>& parents) {
-  std::vector<TokenRun> runs;
-  std::vector<int32_t> run_of;
-  std::vector<int64_t> position;
-  for (size_t token = 0; token < parents.size(); ++token) {
-    const int32_t parent = parents[token];
-    LSP_CHECK(parent >= -1 && parent < static_cast<int64_t>(token), "INTERNAL",
-              "Expected parents before their children.");
-    const bool first = parent < 0;
-    position.push_back(first ? 0 : position[static_cast<size_t>(parent)] + 1);
-    if (first || parent != static_cast<int64_t>(token) - 1)
-      runs.push_back({position.back(), 0, first ? kNoRun : run_of[static_cast<size_t>(parent)]});
-    run_of.push_back(static_cast<int32_t>(runs.size()) - 1);
-    ++runs.back().count;
-  }
-  return runs;
-}
-
 Path extend_path(const Path& parent, const TokenBatch& batch) {
   const AttentionSegment& run = batch.segments.front();
   Path path;

@@ -61,9 +61,6 @@ int64_t run_blocks(const std::vector<TokenRun>& runs);
 TokenBatch layout_runs(std::vector<int32_t> ids, const std::vector<TokenRun>& runs, const Path* beyond,
                        float* storage, int64_t block_floats);
 
-// Of tokens given by their parents (-1: a first token), each before its children; trees are contiguous.
-std::vector<TokenRun> runs_of(const std::vector<int32_t>& parents);
-
 // Path `parent` continued by the first run of a batch that was laid out below it.
 Path extend_path(const Path& parent, const TokenBatch& batch);
 

@@ -141,11 +141,13 @@ class TreePass {
         gradients_(gradients),
         options_(options),
         operation_(operation) {
-    for (const TrainSequence& sequence : sequences)
-      logprobs_.emplace_back(sequence.tokens.size() - static_cast<size_t>(sequence.prompt_length));
+    for (const TrainSequence& sequence : sequences) {
+      const size_t count = sequence.tokens.size() - static_cast<size_t>(sequence.prompt_length);
+      scores_.push_back({std::vector<float>(count), std::vector<float>(count)});
+    }
   }
 
-  SequenceValues run(const std::vector<TreeStep>& steps) {
+  std::vector<SequenceScores> run(const std::vector<TreeStep>& steps) {
     PieceSize branches, all;
     for (const TreeStep& step : steps) {
       if (step.kind == TreeStep::Kind::close) continue;
@@ -161,7 +163,7 @@ class TreePass {
       if (step.kind == TreeStep::Kind::open) open(piece_of(step));
       if (step.kind == TreeStep::Kind::close) close();
     }
-    return std::move(logprobs_);
+    return std::move(scores_);
   }
 
  private:
@@ -231,19 +233,22 @@ class TreePass {
                   m.activations.hidden + piece.rows[static_cast<size_t>(i)] * c_.hidden,
                   static_cast<size_t>(c_.hidden) * sizeof(float));
     }
-    std::vector<float> scores(piece.rows.size());
+    std::vector<float> logprobs(piece.rows.size()), entropies(piece.rows.size());
     m.lse.resize(piece.rows.size());
     for (int64_t first = 0; first < piece.scored(); first += kHeadRows) {
       operation_.poll();
       model_.kernels().logprob->forward(
-          model_.exec(),
-          {scores.data() + first, m.lse.data() + first, nullptr, nullptr, m.hidden.data() + first * c_.hidden,
-           model_.panels(model_.parameters().head()), piece.targets.data() + first,
-           std::min(kHeadRows, piece.scored() - first), c_.hidden, c_.vocab, 1.0f / options_.temperature});
+          model_.exec(), {logprobs.data() + first, m.lse.data() + first, entropies.data() + first, nullptr,
+                          m.hidden.data() + first * c_.hidden, model_.panels(model_.parameters().head()),
+                          piece.targets.data() + first, std::min(kHeadRows, piece.scored() - first),
+                          c_.hidden, c_.vocab, 1.0f / options_.temperature});
     }
-    for (size_t i = 0; i < scores.size(); ++i) {
-      for (const ScoredToken& use : *piece.uses[i])
-        logprobs_[static_cast<size_t>(use.sequence)][static_cast<size_t>(use.index)] = scores[i];
+    for (size_t i = 0; i < logprobs.size(); ++i) {
+      for (const ScoredToken& use : *piece.uses[i]) {
+        SequenceScores& scores = scores_[static_cast<size_t>(use.sequence)];
+        scores.logprobs[static_cast<size_t>(use.index)] = logprobs[i];
+        scores.entropies[static_cast<size_t>(use.index)] = entropies[i];
+      }
     }
   }
 
@@ -280,7 +285,7 @@ class TreePass {
   Gradients* const gradients_;
   const TreePassOptions options_;
   const Operation& operation_;
-  SequenceValues logprobs_;
+  std::vector<SequenceScores> scores_;
   std::unique_ptr<PieceMemory> memory_;
   std::unique_ptr<GradientMemory> gradient_memory_;
   std::vector<std::unique_ptr<OpenNode>> open_;
@@ -294,9 +299,9 @@ std::vector<TreeStep> plan_tree(const TokenTree& tree, int64_t capacity) {
   return std::move(planner.steps);
 }
 
-SequenceValues run_tree(Model& model, const std::vector<TrainSequence>& sequences,
-                        const SequenceValues* loss_gradient, Gradients* gradients,
-                        const TreePassOptions& options, const Operation& operation) {
+std::vector<SequenceScores> run_tree(Model& model, const std::vector<TrainSequence>& sequences,
+                                     const SequenceValues* loss_gradient, Gradients* gradients,
+                                     const TreePassOptions& options, const Operation& operation) {
   const TokenTree tree(sequences);
   TreePass pass(model, tree, sequences, loss_gradient, gradients, options, operation);
   return pass.run(plan_tree(tree, options.capacity));

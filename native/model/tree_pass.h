@@ -30,11 +30,17 @@ struct TreePassOptions {
   Keep keep;  // of the activations, for the backward pass
 };
 
-// Log-probabilities of the completion tokens at `temperature`. With `loss_gradient`, dLoss/dlogprob of each,
-// the gradient of the loss is added to `gradients`; both are null where there is only a forward pass.
-SequenceValues run_tree(Model& model, const std::vector<TrainSequence>& sequences,
-                        const SequenceValues* loss_gradient, Gradients* gradients,
-                        const TreePassOptions& options, const Operation& operation);
+// Of a sequence's completion tokens.
+struct SequenceScores {
+  std::vector<float> logprobs;
+  std::vector<float> entropies;  // nats, of the distributions that the tokens come from
+};
+
+// Scores at `temperature`. With `loss_gradient`, dLoss/dlogprob of each completion token, the gradient of the
+// loss is added to `gradients`; both are null where there is only a forward pass.
+std::vector<SequenceScores> run_tree(Model& model, const std::vector<TrainSequence>& sequences,
+                                     const SequenceValues* loss_gradient, Gradients* gradients,
+                                     const TreePassOptions& options, const Operation& operation);
 
 // Floats per token of a micro-batch.
 int64_t tree_pass_floats_per_token(const ModelConfig& config, Keep keep);

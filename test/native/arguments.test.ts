@@ -210,9 +210,9 @@ describe('scoring and training', () => {
 
   test('a temperature must leave the logits finite', async () => {
     for (const temperature of [...NO_NUMBERS, 0, -1, 1e-40, Infinity]) {
-      await expect(model.logprobs([tokens], temperature as never, handle())).rejects.toEqual(
-        refused(/temperature/),
-      );
+      await expect(
+        model.logprobs([{ tokens, promptLength: 1 }], temperature as never, handle()),
+      ).rejects.toEqual(refused(/temperature/));
       await expect(
         learner.logprobs([{ tokens, promptLength: 1 }], temperature as never, handle()),
       ).rejects.toEqual(refused(/temperature/));

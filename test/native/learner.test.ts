@@ -312,7 +312,7 @@ describe('dispose', () => {
     expect(await codeOf(accumulate())).toBe('DISPOSED');
     expect(await codeOf(learner.step({} as never))).toBe('DISPOSED');
     expect(() => learner.stepCount()).toThrow(expect.objectContaining({ code: 'DISPOSED' }));
-    await model.logprobs([Int32Array.of(1, 2)], 1, handle());
+    await model.logprobs([{ tokens: Int32Array.of(1, 2), promptLength: 1 }], 1, handle());
   });
 
   test('of the model: its learners, too, and their dispose still resolves', async () => {

@@ -76,7 +76,7 @@ async function expectEnd(ending: Promise<Ending>, status: number, output: string
 
 test('an idle model does not keep the process alive', () =>
   expectEnd(
-    run(`load().then(async (model) => { await model.logprobs([Int32Array.of(1, 2)], 1, new addon.Handle());
+    run(`load().then(async (model) => { await model.logprobs([{ tokens: Int32Array.of(1, 2), promptLength: 1 }], 1, new addon.Handle());
     new addon.Learner(model, { activationBudgetBytes: 1e6, gradientCheckpointing: false }); console.log('idle'); });`),
     0,
     'idle\n',
