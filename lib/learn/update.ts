@@ -81,7 +81,7 @@ export interface UpdateResult {
   /** Of the last update. */
   gradNorm: number | null;
   learningRate: number | null;
-  /** Share of tokens without gradient because their ratio was clipped, in the last update, per role. */
+  /** Share of tokens whose ratio was clipped in the last update, per role. */
   ratioClippedShare: Record<string, number>;
 }
 
