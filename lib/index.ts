@@ -106,6 +106,7 @@ export {
   type Sample,
   type WeightedReward,
 } from './rewards/reward';
+export { softOverlong, type SoftOverlongOptions } from './rewards/soft-overlong';
 export {
   VerifiableInstructions,
   type VerifiableInstructionsOptions,

@@ -81,7 +81,7 @@ export interface UpdateResult {
   /** Of the last update. */
   gradNorm: number | null;
   learningRate: number | null;
-  /** Share of tokens without gradient because their ratio was clipped, in the last update, per role. */
+  /** Share of tokens whose ratio was clipped in the last update, per role. */
   ratioClippedShare: Record<string, number>;
 }
 
@@ -223,7 +223,7 @@ function weightsOf(batch: RolloutBatch, options: UpdateOptions): Float64Array {
 }
 
 /** Completion log-probabilities: entry t of a sequence is that of token t + 1, so they begin at prompt length − 1. */
-async function completionLogprobs(
+export async function completionLogprobs(
   model: PolicyModel,
   sequences: readonly { prompt: Int32Array; tokens: Int32Array }[],
   options: { temperature: number; signal?: AbortSignal },

@@ -7,7 +7,9 @@
  */
 import { availableParallelism } from 'node:os';
 import { z } from 'zod';
-import { describe, invalid, isRecord, unknownOption } from '../options';
+import type { LspError } from '../errors';
+import { LOSS_NAMES } from '../lsp/loss-recipes';
+import { describe, invalid, isRecord, nearestName, unknownOption } from '../options';
 
 /** How an option is written on a command line. */
 export type OptionKind = 'integer' | 'number' | 'text' | 'choice' | 'bytes';
@@ -139,6 +141,26 @@ const schema = z.strictObject({
   warmupSteps: integer({ group: LEARNING, description: 'updates until the full learning rate' }, 0),
   weightDecay: number({ group: LEARNING, description: 'decoupled, on matrices only' }, 0),
   maxGradNorm: number({ group: LEARNING, description: 'the gradient is scaled down to this norm' }, 0, true),
+  loss: choice(LOSS_NAMES, {
+    group: LEARNING,
+    description: 'ratio, clipping, advantages and reduction, as published: see docs/losses.md',
+  }),
+  samplingRounds: integer(
+    {
+      group: LEARNING,
+      description: 'with queries of a file: most rounds of drawing others where all answers score the same',
+    },
+    1,
+    64,
+  ),
+  overlongTokens: integer(
+    {
+      group: LEARNING,
+      description: 'with queries of a file: last tokens of an answer that are charged for; 0 is off',
+    },
+    0,
+    1 << 20,
+  ),
   updatesPerBatch: integer({ group: LEARNING, description: 'updates from the same answers' }, 1, 64),
   klForm: choice(['k1', 'k2', 'k3'], {
     group: LEARNING,
@@ -184,6 +206,9 @@ const DEFAULTS = {
   warmupSteps: 0,
   weightDecay: 0,
   maxGradNorm: 1,
+  loss: 'dr-grpo',
+  samplingRounds: 1,
+  overlongTokens: 0,
   updatesPerBatch: 1,
   klForm: 'k2',
   klBeta: 0.05,
@@ -232,8 +257,14 @@ function defaultSelfReward(
   return task === 'world' && preset === 'recommended' ? 0 : (SELF_REWARD[preset] ?? 0);
 }
 
+/** What DAPO has besides its loss, where queries come from a file: as many rounds as we see fit, and its share of 1/5. */
+const DAPO_ROUNDS = 4;
+const DAPO_OVERLONG_SHARE = 1 / 5;
+
 /** What the help shows as default: a value, or words. */
 export function defaultOf(name: TrainOptionName): string {
+  if (name === 'samplingRounds') return `1; ${DAPO_ROUNDS} with the loss dapo and a file`;
+  if (name === 'overlongTokens') return '0; a fifth of the most tokens with the loss dapo and a file';
   if (name === 'task') return 'world for the model tiny, else instructions';
   if (name in DEFAULTS) {
     const usual = DEFAULTS[name as keyof typeof DEFAULTS];
@@ -255,7 +286,12 @@ export function metaOf(name: TrainOptionName): OptionMeta {
 
 /** Checks the value of one option, whatever the others are. @throws LspError INVALID_ARGUMENT */
 export function checkTrainOption(name: TrainOptionName, value: unknown, shownAs: string = name): void {
-  if (!requiredSchema(name).safeParse(value).success) throw invalid(shownAs, metaOf(name).expected, value);
+  if (!requiredSchema(name).safeParse(value).success) throw refusal(name, value, shownAs);
+}
+
+function refusal(name: TrainOptionName, value: unknown, shownAs: string = name): LspError {
+  const meant = typeof value === 'string' ? nearestName(value, choicesOf(name)) : undefined;
+  return invalid(shownAs, metaOf(name).expected, value, meant && `Did you mean '${meant}'?`);
 }
 
 /** Choices of an option that is one of a few words. */
@@ -278,11 +314,17 @@ function requiredSchema(name: TrainOptionName): z.ZodType {
 export function resolveTrainOptions(given: Readonly<Record<string, unknown>>): TrainOptions {
   if (!isRecord(given)) throw invalid('train options', 'an object', given);
   const preset = given.preset ?? 'recommended';
+  const ofGame = { ...DEFAULTS, ...GAME_DEFAULTS[String(given.task)]?.values };
+  const maxNewTokens = Number(given.maxNewTokens ?? ofGame.maxNewTokens);
   const withDefaults = {
-    ...DEFAULTS,
+    ...ofGame,
     selfReward: defaultSelfReward(given, preset),
-    ...GAME_DEFAULTS[String(given.task)]?.values,
     threads: availableParallelism(),
+    ...(given.loss === 'dapo' &&
+      given.queriesFile !== undefined && {
+        samplingRounds: DAPO_ROUNDS,
+        overlongTokens: Math.ceil(maxNewTokens * DAPO_OVERLONG_SHARE),
+      }),
     ...(given.queriesFile === undefined && { preset }),
     ...Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)),
   };
@@ -316,8 +358,9 @@ export function resumeTrainOptions(
     }
   }
   // What runs of earlier versions were silent about is what they did.
-  const { task, reportEvery, challengerWeight } = DEFAULTS;
-  const options = parse({ task, reportEvery, challengerWeight, ...rest, ...given });
+  const { task, reportEvery, challengerWeight, loss, samplingRounds, overlongTokens } = DEFAULTS;
+  const unsaid = { task, reportEvery, challengerWeight, loss, samplingRounds, overlongTokens };
+  const options = parse({ ...unsaid, ...rest, ...given });
   if (typeof scheduleSteps !== 'number')
     throw invalid('scheduleSteps', 'a number in config.json', scheduleSteps);
   if (options.schedule !== 'constant' && options.steps > scheduleSteps) {
@@ -337,7 +380,7 @@ function parse(values: Record<string, unknown>): z.infer<typeof schema> {
   const issue = result.error.issues[0]!;
   if (issue.code === 'unrecognized_keys') throw unknownOption(issue.keys[0]!, TRAIN_OPTION_NAMES, 'train');
   const name = String(issue.path[0]);
-  throw invalid(name, metaOf(name as TrainOptionName).expected, values[name]);
+  throw refusal(name as TrainOptionName, values[name]);
 }
 
 /** What no option alone can tell. */
@@ -353,7 +396,19 @@ function checkTogether(options: z.infer<typeof schema>, given: Readonly<Record<s
   if (options.task === 'open' && options.reward === undefined && options.rewardModel === undefined) {
     throw invalid('rewardModel', "a reward model (or a `reward`) with the task 'open'", undefined);
   }
-  if (options.queriesFile !== undefined) {
+  if (options.overlongTokens > options.maxNewTokens) {
+    throw invalid('overlongTokens', 'at most `maxNewTokens`', options.overlongTokens);
+  }
+  if (options.queriesFile === undefined) {
+    for (const [name, off] of [
+      ['samplingRounds', 1],
+      ['overlongTokens', 0],
+    ] as const) {
+      if (options[name] === off) continue;
+      const remedy = 'In self-play it would change what the Challenger is paid for.';
+      throw invalid(name, `${off} without \`queriesFile\``, options[name], remedy);
+    }
+  } else {
     for (const name of ['preset', 'queryTokens', 'challengerWeight', 'selfReward'] as const) {
       if (given[name] === undefined || given[name] === 0) continue;
       throw invalid(
