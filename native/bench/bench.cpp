@@ -2,17 +2,94 @@
 
 #include <algorithm>
 #include <chrono>
+#include <map>
+
+#include "core/error.h"
 
 namespace lsp {
 namespace bench {
 
+namespace {
+
+using Bench = void (*)(Bencher&);
+
+// A function's own static: registrations of other units may run before this unit's statics exist.
+std::map<std::string, Bench>& registry() {
+  static std::map<std::string, Bench> benches;
+  return benches;
+}
+
+// Sizes whose products stay far below 2^63.
+constexpr int64_t kMostSize = int64_t{1} << 24;
+constexpr int64_t kMostRows = 65536;
+
+void check_size(int64_t value, int64_t most, const std::string& name) {
+  LSP_CHECK(value >= 1 && value <= most, "INVALID_ARGUMENT",
+            "Expected 1 to " + std::to_string(most) + " for `" + name + "` but received " +
+                std::to_string(value) + ".");
+}
+
+}  // namespace
+
+Registration::Registration(const char* op, Bench bench) { registry()[op] = bench; }
+
+std::vector<std::string> ops() {
+  std::vector<std::string> names;
+  for (const auto& entry : registry()) names.push_back(entry.first);
+  return names;
+}
+
+void check(const Options& options) {
+  std::string known;
+  for (const std::string& op : ops()) known += (known.empty() ? "" : ", ") + op;
+  for (const std::string& op : options.ops) {
+    LSP_CHECK(registry().count(op) != 0, "INVALID_ARGUMENT",
+              "Expected some of " + known + " for `ops` but received '" + op + "'.");
+  }
+  const Geometry& g = options.geometry;
+  for (const auto& [value, name] : {std::pair(g.hidden, "hiddenSize"), std::pair(g.ffn, "intermediateSize"),
+                                    std::pair(g.heads, "numHeads"), std::pair(g.kv_heads, "numKeyValueHeads"),
+                                    std::pair(g.head_size, "headSize"), std::pair(g.vocab, "vocabSize")}) {
+    check_size(value, kMostSize, name);
+  }
+  LSP_CHECK(g.heads % g.kv_heads == 0, "INVALID_ARGUMENT",
+            "Expected a multiple of `numKeyValueHeads` for `numHeads` but received " +
+                std::to_string(g.heads) + ".");
+  LSP_CHECK(!options.rows.empty(), "INVALID_ARGUMENT", "Expected a non-empty array for `rows`.");
+  for (const int64_t rows : options.rows) check_size(rows, kMostRows, "rows");
+  check_size(options.threads, 256, "threads");
+  kernels_for(options.isa);
+}
+
+Peaks run(const Options& options, const Operation& operation, const std::function<void(const Peak&)>& begin,
+          const std::function<void(const Measurement&)>& record) {
+  check(options);
+  Exec exec(options.threads);
+  Peaks peaks;
+  peaks.before = measure_peak(exec, options.isa, operation);
+  begin(peaks.before);
+  Bencher bencher(options, exec, operation);
+  bencher.record = record;
+  for (const std::string& op : options.ops.empty() ? ops() : options.ops) {
+    bencher.op = op;
+    registry()[op](bencher);
+    exec.release();
+  }
+  peaks.after = measure_peak(exec, options.isa, operation);
+  return peaks;
+}
+
 void Bencher::run(const std::string& name, double flops, double bytes, const std::function<void()>& body) {
   using Clock = std::chrono::steady_clock;
-  constexpr double kSecondsPerCase = 0.3;
   constexpr int kLeastCalls = 5;
+  // A case whose calls are long gets fewer of them: at least two within this many times its share of time.
+  constexpr double kPatience = 8;
+  operation_.poll();
   body();  // scratch memory and caches
   double best = 1e30, total = 0;
-  for (int calls = 0; calls < kLeastCalls || total < kSecondsPerCase; ++calls) {
+  for (int calls = 0; calls < kLeastCalls || total < seconds_per_case_; ++calls) {
+    if (calls >= 2 && total > kPatience * seconds_per_case_) break;
+    operation_.poll();
     const Clock::time_point start = Clock::now();
     body();
     const double seconds = std::chrono::duration<double>(Clock::now() - start).count();

@@ -1,7 +1,10 @@
-// The peaks that benches are compared with: independent chains of fused multiply-adds in registers, and sums
-// over more memory than any cache holds.
+// The peaks that benches are compared with: independent chains of fused multiply-adds in registers, sums over
+// and copies within more memory than most caches hold.
+#include <unistd.h>
+
 #include <algorithm>
 #include <chrono>
+#include <cstring>
 
 #include "bench/bench.h"
 
@@ -16,15 +19,23 @@ namespace bench {
 
 namespace {
 
-constexpr int64_t kRounds = 4000000;
-constexpr int kChains = 12;  // more than latency times units of any core so far, fewer than the registers
+// Times of the same work, of which the best counts: the clock rises only after some milliseconds of load.
+constexpr int kRepeats = 12;
+constexpr int64_t kRounds = 1000000;
+// More than latency times units of any core so far (2 x 4 on x86, 4 x 4 on some aarch64 cores), and with the
+// two constants fewer than the registers of AVX2.
+constexpr int kChains = 12;
 volatile float sink;
+
+// Every chain starts from a value of its own: of chains with equal values a compiler may keep one. All tend
+// to 1 and never meet a denormal.
+float start_of(int chain) { return 0.5f + 0.01f * static_cast<float>(chain); }
 
 #if defined(__x86_64__)
 
 __attribute__((target("avx512f"))) double multiply_adds_avx512() {
   __m512 sum[kChains];
-  for (__m512& x : sum) x = _mm512_set1_ps(0.5f);
+  for (int i = 0; i < kChains; ++i) sum[i] = _mm512_set1_ps(start_of(i));
   const __m512 a = _mm512_set1_ps(0.999f), b = _mm512_set1_ps(0.001f);
   for (int64_t i = 0; i < kRounds; ++i)
     for (__m512& x : sum) x = _mm512_fmadd_ps(x, a, b);
@@ -34,7 +45,7 @@ __attribute__((target("avx512f"))) double multiply_adds_avx512() {
 
 __attribute__((target("avx2,fma"))) double multiply_adds_avx2() {
   __m256 sum[kChains];
-  for (__m256& x : sum) x = _mm256_set1_ps(0.5f);
+  for (int i = 0; i < kChains; ++i) sum[i] = _mm256_set1_ps(start_of(i));
   const __m256 a = _mm256_set1_ps(0.999f), b = _mm256_set1_ps(0.001f);
   for (int64_t i = 0; i < kRounds; ++i)
     for (__m256& x : sum) x = _mm256_fmadd_ps(x, a, b);
@@ -56,7 +67,7 @@ __attribute__((target("avx512f"))) float read_avx512(const float* floats, int64_
 
 double multiply_adds_neon() {
   float32x4_t sum[kChains];
-  for (float32x4_t& x : sum) x = vdupq_n_f32(0.5f);
+  for (int i = 0; i < kChains; ++i) sum[i] = vdupq_n_f32(start_of(i));
   const float32x4_t a = vdupq_n_f32(0.999f), b = vdupq_n_f32(0.001f);
   for (int64_t i = 0; i < kRounds; ++i)
     for (float32x4_t& x : sum) x = vfmaq_f32(b, x, a);
@@ -68,7 +79,7 @@ double multiply_adds_neon() {
 
 double multiply_adds_scalar() {
   float sum[kChains];
-  std::fill_n(sum, kChains, 0.5f);
+  for (int i = 0; i < kChains; ++i) sum[i] = start_of(i);
   for (int64_t i = 0; i < kRounds / 16; ++i)
     for (float& x : sum) x = __builtin_fmaf(x, 0.999f, 0.001f);
   for (const float x : sum) sink = sink + x;
@@ -105,9 +116,10 @@ MultiplyAdds multiply_adds(const std::string& isa) {
   return multiply_adds_scalar;
 }
 
-double seconds_of(Exec& exec, int64_t items, Exec::Task task, void* context) {
+double seconds_of(Exec& exec, const Operation& operation, int64_t items, Exec::Task task, void* context) {
   double best = 1e30;
-  for (int i = 0; i < 8; ++i) {
+  for (int i = 0; i < kRepeats; ++i) {
+    operation.poll();
     const auto start = std::chrono::steady_clock::now();
     exec.run(items, task, context);
     best = std::min(best, std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
@@ -115,44 +127,75 @@ double seconds_of(Exec& exec, int64_t items, Exec::Task task, void* context) {
   return best;
 }
 
-double measure_flops(Exec& exec, const std::string& isa) {
+double measure_flops(Exec& exec, const std::string& isa, const Operation& operation) {
   struct Work {
     MultiplyAdds run;
     double flops;
   } work{multiply_adds(isa), 0};
+  // Several pieces a thread, handed out as kernels hand out theirs: all threads are busy to the end.
+  const int64_t items = 8 * exec.threads();
   const double seconds = seconds_of(
-      exec, exec.threads(),
+      exec, operation, items,
       [](void* context, int64_t item, int) {
         Work& w = *static_cast<Work*>(context);
         const double flops = w.run();
         if (item == 0) w.flops = flops;
       },
       &work);
-  return work.flops * exec.threads() / seconds;
+  return work.flops * static_cast<double>(items) / seconds;
 }
 
-double measure_bytes(Exec& exec, const std::string& isa) {
-  constexpr int64_t kFloats = int64_t{1} << 27;  // 512 MiB
-  constexpr int64_t kFloatsPerItem = int64_t{1} << 18;
+constexpr int64_t kFloatsPerItem = int64_t{1} << 18;
+
+// Twice the last cache, within what machines with little memory can give: 512 MiB to 1 GiB.
+int64_t floats_beyond_caches() {
+  int64_t cache = 0;
+#ifdef _SC_LEVEL3_CACHE_SIZE
+  cache = std::max<int64_t>(0, sysconf(_SC_LEVEL3_CACHE_SIZE));
+#endif
+  const int64_t floats = std::clamp<int64_t>(2 * cache / 4, int64_t{1} << 27, int64_t{1} << 28);
+  return floats / (2 * kFloatsPerItem) * (2 * kFloatsPerItem);
+}
+
+void measure_bytes(Exec& exec, const std::string& isa, const Operation& operation, Peak& peak) {
   struct Work {
     Read run;
     Buffer memory;  // its huge pages, as kernels have them
-  } work{read(isa), filled(kFloats)};
-  const double seconds = seconds_of(
-      exec, kFloats / kFloatsPerItem,
+    int64_t half;
+  };
+  const int64_t floats = floats_beyond_caches();
+  Work work{read(isa), filled(floats), floats / 2};
+  const double reading = seconds_of(
+      exec, operation, floats / kFloatsPerItem,
       [](void* context, int64_t item, int) {
         const Work& w = *static_cast<const Work*>(context);
         sink = sink + w.run(w.memory.data() + item * kFloatsPerItem, kFloatsPerItem);
       },
       &work);
-  return 4.0 * kFloats / seconds;
+  const double copying = seconds_of(
+      exec, operation, work.half / kFloatsPerItem,
+      [](void* context, int64_t item, int) {
+        Work& w = *static_cast<Work*>(context);
+        float* from = w.memory.data() + item * kFloatsPerItem;
+        std::memcpy(from + w.half, from, kFloatsPerItem * sizeof(float));
+      },
+      &work);
+  peak.bytes = 4.0 * static_cast<double>(floats) / reading;
+  peak.copy_bytes = 4.0 * static_cast<double>(floats) / copying;
 }
 
 }  // namespace
 
-Peak measure_peak(Exec& exec, const std::string& isa) {
+Peak measure_peak(Exec& exec, const std::string& isa, const Operation& operation) {
   const std::string widest = isa == "portable" ? available_isas().front() : isa;
-  return {measure_flops(exec, widest), measure_bytes(exec, widest)};
+  Peak peak;
+  peak.flops = measure_flops(exec, widest, operation);
+  measure_bytes(exec, widest, operation, peak);
+  return peak;
+}
+
+Peak best_of(const Peak& a, const Peak& b) {
+  return {std::max(a.flops, b.flops), std::max(a.bytes, b.bytes), std::max(a.copy_bytes, b.copy_bytes)};
 }
 
 }  // namespace bench
