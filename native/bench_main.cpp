@@ -50,40 +50,41 @@ Arguments parse(int count, char** arguments) {
       options.ops.push_back(argument);
     }
   }
+  if (options.ops.empty()) options.ops = ops();
   check(options);
   return result;
 }
 
 // As a share of the peaks measured before.
 void print_row(const Measurement& m, const Peak& peak) {
-  const double compute = m.flops / peak.flops, memory = m.bytes / peak.bytes;
+  const double compute = m.flops_share(peak), memory = m.bytes_share(peak);
   const bool by_compute = compute > memory;
   std::printf("%-10s %-44s %10.1f us %9.1f %-7s %5.0f %% of the %s peak\n", m.op.c_str(), m.name.c_str(),
               m.seconds * 1e6, (by_compute ? m.flops : m.bytes) / m.seconds * 1e-9,
-              by_compute ? "GFLOP/s" : "GB/s", 100 * (by_compute ? compute : memory) / m.seconds,
+              by_compute ? "GFLOP/s" : "GB/s", 100 * std::max(compute, memory),
               by_compute ? "compute" : "memory");
   std::fflush(stdout);
 }
 
 void print_peak(const char* when, const Peak& peak) {
-  std::printf("%s %.1f GFLOP/s of fused multiply-adds, %.1f GB/s of reading, %.1f of copying\n", when,
-              peak.flops * 1e-9, peak.bytes * 1e-9, peak.copy_bytes * 1e-9);
+  std::printf("%s %.1f GFLOP/s (bf16 %.1f, int8 %.1f), %.1f GB/s of reading, %.1f of copying\n", when,
+              peak.flops[0] * 1e-9, peak.flops[1] * 1e-9, peak.flops[2] * 1e-9, peak.bytes * 1e-9,
+              peak.copy_bytes * 1e-9);
 }
 
 void print_json(const Options& options, const Peak& peak, const std::vector<Measurement>& all) {
   std::printf(
       "{\n  \"isa\": \"%s\",\n  \"threads\": %d,\n  \"peak\": {\"gflops\": %.6g, \"gigabytesPerSecond\": "
       "%.6g, \"copyGigabytesPerSecond\": %.6g},\n  \"results\": [",
-      options.isa.c_str(), options.threads, peak.flops * 1e-9, peak.bytes * 1e-9, peak.copy_bytes * 1e-9);
+      options.isa.c_str(), options.threads, peak.flops[0] * 1e-9, peak.bytes * 1e-9, peak.copy_bytes * 1e-9);
   const char* separator = "\n";
   for (const Measurement& m : all) {
-    const double compute = m.flops / peak.flops, memory = m.bytes / peak.bytes;
+    const double compute = m.flops_share(peak), memory = m.bytes_share(peak);
     std::printf(
         "%s    {\"op\": \"%s\", \"name\": \"%s\", \"seconds\": %.9g, \"gflops\": %.6g, "
         "\"gigabytesPerSecond\": %.6g, \"bound\": \"%s\", \"share\": %.4g}",
         separator, m.op.c_str(), m.name.c_str(), m.seconds, m.flops / m.seconds * 1e-9,
-        m.bytes / m.seconds * 1e-9, compute > memory ? "compute" : "memory",
-        std::max(compute, memory) / m.seconds);
+        m.bytes / m.seconds * 1e-9, compute > memory ? "compute" : "memory", std::max(compute, memory));
     separator = ",\n";
   }
   std::printf("\n  ]\n}\n");
@@ -110,7 +111,7 @@ void bench_main(const Arguments& arguments) {
     print_json(options, best_of(peaks.before, peaks.after), all);
   } else {
     print_peak("after: ", peaks.after);
-    if (peaks.after.flops > 1.02 * peaks.before.flops || peaks.after.bytes > 1.02 * peaks.before.bytes)
+    if (peaks.after.flops[0] > 1.02 * peaks.before.flops[0] || peaks.after.bytes > 1.02 * peaks.before.bytes)
       std::printf("The machine is faster now than before: the shares above are too high by as much.\n");
   }
 }

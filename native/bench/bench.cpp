@@ -70,7 +70,7 @@ Peaks run(const Options& options, const Operation& operation, const std::functio
   begin(peaks.before);
   Bencher bencher(options, exec, operation);
   bencher.record = record;
-  for (const std::string& op : options.ops.empty() ? ops() : options.ops) {
+  for (const std::string& op : options.ops) {
     bencher.op = op;
     registry()[op](bencher);
     exec.release();
@@ -79,24 +79,36 @@ Peaks run(const Options& options, const Operation& operation, const std::functio
   return peaks;
 }
 
-void Bencher::run(const std::string& name, double flops, double bytes, const std::function<void()>& body) {
+void Bencher::run(const std::string& name, double flops, double bytes, const std::function<void()>& body,
+                  Arithmetic arithmetic) {
   using Clock = std::chrono::steady_clock;
-  constexpr int kLeastCalls = 5;
+  constexpr int kLeastTimes = 5;
   // A case whose calls are long gets fewer of them: at least two within this many times its share of time.
   constexpr double kPatience = 8;
-  operation_.poll();
-  body();  // scratch memory and caches
-  double best = 1e30, total = 0;
-  for (int calls = 0; calls < kLeastCalls || total < seconds_per_case_; ++calls) {
-    if (calls >= 2 && total > kPatience * seconds_per_case_) break;
+  // Short calls are timed by the dozen, since reading the clock takes some 25 ns.
+  constexpr double kLeastSeconds = 20e-6;
+  int calls = 1;
+  const auto time = [&] {
     operation_.poll();
     const Clock::time_point start = Clock::now();
-    body();
-    const double seconds = std::chrono::duration<double>(Clock::now() - start).count();
-    best = std::min(best, seconds);
+    for (int i = 0; i < calls; ++i) body();
+    return std::chrono::duration<double>(Clock::now() - start).count();
+  };
+  time();  // scratch memory and caches
+  calls = static_cast<int>(std::clamp(kLeastSeconds / std::max(time(), 1e-9), 1.0, 1000.0));
+  double best = 1e30, total = 0;
+  for (int times = 0; times < kLeastTimes || total < seconds_per_case_; ++times) {
+    if (times >= 2 && total > kPatience * seconds_per_case_) break;
+    const double seconds = time();
+    best = std::min(best, seconds / calls);
     total += seconds;
   }
-  record({op, name, best, flops, bytes});
+  record({op, name, std::max(best, 1e-9), flops, bytes, arithmetic});
+}
+
+const char* name_of(Arithmetic arithmetic) {
+  constexpr const char* kNames[kArithmetics] = {"f32", "bf16", "int8"};
+  return kNames[static_cast<int>(arithmetic)];
 }
 
 Buffer filled(int64_t count) {

@@ -41,15 +41,22 @@ constexpr int64_t kTrainingRows = 128;
 
 struct Options {
   Geometry geometry;
-  std::vector<std::string> ops;  // empty: all
+  std::vector<std::string> ops;  // without any, only the machine is measured
   std::vector<int64_t> rows = {1, 8, 32, 512, 1024, 2048, 4096};
   std::string isa = active_kernels().isa;
   int threads = 1;
   double seconds_per_case = 0.3;
 };
 
+// What a kernel multiplies; the sums are f32 or int32.
+enum class Arithmetic { f32, bf16, int8 };
+constexpr int kArithmetics = 3;
+const char* name_of(Arithmetic arithmetic);
+
 struct Peak {
-  double flops = 0;       // per second, fused multiply-adds in f32 counted as two
+  // Operations per second, a multiplication and its addition counted as two. Where the processor has no
+  // instruction for an arithmetic, that of f32. The tile units of some processors (AMX) are not measured.
+  double flops[kArithmetics] = {};
   double bytes = 0;       // per second, reading from memory
   double copy_bytes = 0;  // per second, read and written bytes together, copying within memory
 };
@@ -62,6 +69,12 @@ Peak best_of(const Peak& a, const Peak& b);
 struct Measurement {
   std::string op, name;
   double seconds, flops, bytes;
+  Arithmetic arithmetic;
+
+  double flops_share(const Peak& peak) const {
+    return flops / peak.flops[static_cast<int>(arithmetic)] / seconds;
+  }
+  double bytes_share(const Peak& peak) const { return bytes / peak.bytes / seconds; }
 };
 
 class Bencher {
@@ -81,7 +94,8 @@ class Bencher {
 
   // Times `body` (the best of many calls) and records it. `flops` and `bytes` are those of one call.
   // Throws Error("ABORTED") between calls.
-  void run(const std::string& name, double flops, double bytes, const std::function<void()>& body);
+  void run(const std::string& name, double flops, double bytes, const std::function<void()>& body,
+           Arithmetic arithmetic = Arithmetic::f32);
 
   std::string op;  // under way
   std::function<void(const Measurement&)> record;

@@ -1,5 +1,5 @@
-// The peaks that benches are compared with: independent chains of fused multiply-adds in registers, sums over
-// and copies within more memory than most caches hold.
+// The peaks that benches are compared with: independent chains of multiply-adds in registers, sums over and
+// copies within more memory than most caches hold.
 #include <unistd.h>
 
 #include <algorithm>
@@ -51,6 +51,28 @@ __attribute__((target("avx2,fma"))) double multiply_adds_avx2() {
     for (__m256& x : sum) x = _mm256_fmadd_ps(x, a, b);
   for (const __m256& x : sum) sink = sink + _mm256_cvtss_f32(x);
   return 2.0 * 8 * kChains * kRounds;
+}
+
+// A lane of the sum takes the products of two pairs of bf16.
+__attribute__((target("avx512f,avx512bw,avx512bf16"))) double multiply_adds_avx512_bf16() {
+  __m512 sum[kChains];
+  for (int i = 0; i < kChains; ++i) sum[i] = _mm512_set1_ps(start_of(i));
+  const __m512bh a = _mm512_cvtne2ps_pbh(_mm512_set1_ps(0.001f), _mm512_set1_ps(0.001f)), b = a;
+  for (int64_t i = 0; i < kRounds; ++i)
+    for (__m512& x : sum) x = _mm512_dpbf16_ps(x, a, b);
+  for (const __m512& x : sum) sink = sink + _mm512_cvtss_f32(x);
+  return 2.0 * 2 * 16 * kChains * kRounds;
+}
+
+// A lane of the sum takes the products of four pairs of bytes.
+__attribute__((target("avx512f,avx512vnni"))) double multiply_adds_avx512_int8() {
+  __m512i sum[kChains];
+  for (int i = 0; i < kChains; ++i) sum[i] = _mm512_set1_epi32(i);
+  const __m512i a = _mm512_set1_epi32(0x01020301), b = _mm512_set1_epi32(0x7f01ff81);
+  for (int64_t i = 0; i < kRounds; ++i)
+    for (__m512i& x : sum) x = _mm512_dpbusd_epi32(x, a, b);
+  for (const __m512i& x : sum) sink = sink + static_cast<float>(_mm512_cvtsi512_si32(x));
+  return 2.0 * 4 * 16 * kChains * kRounds;
 }
 
 __attribute__((target("avx512f"))) float read_avx512(const float* floats, int64_t count) {
@@ -106,7 +128,15 @@ Read read(const std::string& isa) {
 
 using MultiplyAdds = double (*)();
 
-MultiplyAdds multiply_adds(const std::string& isa) {
+// Null where there is no instruction for it.
+MultiplyAdds multiply_adds(const std::string& isa, Arithmetic arithmetic) {
+#if defined(__x86_64__)
+  if (isa == "avx512" && arithmetic == Arithmetic::bf16 && __builtin_cpu_supports("avx512bf16"))
+    return multiply_adds_avx512_bf16;
+  if (isa == "avx512" && arithmetic == Arithmetic::int8 && __builtin_cpu_supports("avx512vnni"))
+    return multiply_adds_avx512_int8;
+#endif
+  if (arithmetic != Arithmetic::f32) return nullptr;
 #if defined(__x86_64__)
   if (isa == "avx512") return multiply_adds_avx512;
   if (isa == "avx2") return multiply_adds_avx2;
@@ -127,11 +157,11 @@ double seconds_of(Exec& exec, const Operation& operation, int64_t items, Exec::T
   return best;
 }
 
-double measure_flops(Exec& exec, const std::string& isa, const Operation& operation) {
+double measure_flops(Exec& exec, MultiplyAdds run, const Operation& operation) {
   struct Work {
     MultiplyAdds run;
     double flops;
-  } work{multiply_adds(isa), 0};
+  } work{run, 0};
   // Several pieces a thread, handed out as kernels hand out theirs: all threads are busy to the end.
   const int64_t items = 8 * exec.threads();
   const double seconds = seconds_of(
@@ -189,13 +219,19 @@ void measure_bytes(Exec& exec, const std::string& isa, const Operation& operatio
 Peak measure_peak(Exec& exec, const std::string& isa, const Operation& operation) {
   const std::string widest = isa == "portable" ? available_isas().front() : isa;
   Peak peak;
-  peak.flops = measure_flops(exec, widest, operation);
+  for (const Arithmetic arithmetic : {Arithmetic::f32, Arithmetic::bf16, Arithmetic::int8}) {
+    const MultiplyAdds run = multiply_adds(widest, arithmetic);
+    peak.flops[static_cast<int>(arithmetic)] =
+        run == nullptr ? peak.flops[0] : measure_flops(exec, run, operation);
+  }
   measure_bytes(exec, widest, operation, peak);
   return peak;
 }
 
 Peak best_of(const Peak& a, const Peak& b) {
-  return {std::max(a.flops, b.flops), std::max(a.bytes, b.bytes), std::max(a.copy_bytes, b.copy_bytes)};
+  Peak best{{}, std::max(a.bytes, b.bytes), std::max(a.copy_bytes, b.copy_bytes)};
+  for (int i = 0; i < kArithmetics; ++i) best.flops[i] = std::max(a.flops[i], b.flops[i]);
+  return best;
 }
 
 }  // namespace bench

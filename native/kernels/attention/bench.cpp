@@ -57,7 +57,7 @@ struct Batch {
   }
 };
 
-void bench_sequences(Bencher& bencher, int64_t sequences, int64_t length) {
+void bench_sequences(Bencher& bencher, const char* kind, int64_t sequences, int64_t length) {
   const Geometry& g = bencher.geometry;
   Batch b(g, sequences, length);
   const std::vector<AttentionSegment> segments = b.segments(length);
@@ -65,8 +65,8 @@ void bench_sequences(Bencher& bencher, int64_t sequences, int64_t length) {
                        (static_cast<double>(length) + 1) / 2;
   const double bytes = 4.0 * static_cast<double>(b.t * 2 * (g.query_size() + g.kv_size()));
   const double head_size = static_cast<double>(g.head_size);
-  const std::string name = std::to_string(sequences) + (sequences == 1 ? " sequence of " : " sequences of ") +
-                           std::to_string(length);
+  const std::string name =
+      std::string(kind) + " " + sizes({{"T", b.t}, {"sequences", sequences}, {"length", length}});
   bencher.run("forward " + name, 4 * head_size * pairs, bytes, [&] {
     bencher.kernels.attention->forward(
         bencher.exec, {b.y.data(), b.lse.data(), b.q.data(), b.blocks.data(), 0, segments.data(), sequences,
@@ -102,8 +102,8 @@ void bench_decoding(Bencher& bencher, int64_t sequences, int64_t length) {
   const std::vector<AttentionSegment> segments = b.segments(1);
   const double keys = static_cast<double>(sequences * length),
                heads_size = static_cast<double>(g.query_size());
-  bencher.run("decoding " + std::to_string(sequences) + " rows, " + std::to_string(length) + " keys each",
-              4 * heads_size * keys, 4.0 * 2 * static_cast<double>(g.kv_size()) * keys, [&] {
+  bencher.run("decode " + sizes({{"T", sequences}, {"keys", length}}), 4 * heads_size * keys,
+              4.0 * 2 * static_cast<double>(g.kv_size()) * keys, [&] {
                 bencher.kernels.attention->forward(
                     bencher.exec, {b.y.data(), nullptr, b.q.data(), b.blocks.data(), 0, segments.data(),
                                    sequences, g.heads, g.kv_heads, g.head_size});
@@ -116,8 +116,8 @@ void bench(Bencher& bencher) {
       bench_decoding(bencher, t, kKeys);
       continue;
     }
-    if (t > kSequence) bench_sequences(bencher, t / kSequence, kSequence);
-    bench_sequences(bencher, std::max<int64_t>(1, t / kLongSequence), std::min(t, kLongSequence));
+    if (t > kSequence) bench_sequences(bencher, "short", t / kSequence, kSequence);
+    bench_sequences(bencher, "long", std::max<int64_t>(1, t / kLongSequence), std::min(t, kLongSequence));
   }
 }
 

@@ -21,7 +21,7 @@ void bench(Bencher& bencher) {
     std::vector<int32_t> tokens(count);
     for (const Mode& mode : {Mode{"greedy", 0, 0, 1}, Mode{"temperature 1", 1, 0, 1},
                              Mode{"top-k 50", 1, 50, 1}, Mode{"top-p 0.9", 1, 0, 0.9f}}) {
-      bencher.run(std::string(mode.name) + " " + sizes({{"rows", count}, {"V", v}}), 0,
+      bencher.run(std::string(mode.name) + " " + sizes({{"T", count}, {"V", v}}), 0,
                   4.0 * static_cast<double>(count * v), [&] {
                     bencher.kernels.sampling->sample(
                         bencher.exec,
