@@ -46,6 +46,9 @@ export {
   type HumanEvalVerdict,
 } from './eval/humaneval';
 
+// Measuring: the machine, the kernels on it, whole steps of a model
+export * from './bench';
+
 // The sandbox: running code that nobody has read
 export {
   Sandbox,

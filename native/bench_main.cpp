@@ -1,10 +1,10 @@
-// lsp_bench [op...] [--threads N] [--isa NAME] [--json]: the kernels' speed on SmolLM2-135M's shapes, as a
-// share of what this machine can do. Without a name, all ops; without --threads, every core; without --isa,
-// LSP_ISA's or the best.
+// lsp_bench [op...] [--threads N] [--isa NAME] [--rows N,N] [--seconds S] [--json]: the kernels' speed on
+// SmolLM2-135M's shapes, as a share of what this machine can do. Without a name, all ops; without --threads,
+// every core; without --isa, LSP_ISA's or the best. `lsp bench` is the same for people who have no compiler.
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
-#include <map>
-#include <memory>
+#include <sstream>
 #include <thread>
 
 #include "bench/bench.h"
@@ -12,23 +12,24 @@
 
 namespace lsp {
 namespace bench {
-
 namespace {
 
-std::map<std::string, void (*)(Bencher&)>& registry() {
-  static std::map<std::string, void (*)(Bencher&)> benches;
-  return benches;
-}
-
-struct Options {
-  std::vector<std::string> ops;
-  std::string isa = active_kernels().isa;
-  int threads = static_cast<int>(std::thread::hardware_concurrency());
+struct Arguments {
+  Options options;
   bool json = false;
 };
 
-Options parse(int count, char** arguments) {
-  Options options;
+std::vector<int64_t> numbers(const std::string& text) {
+  std::vector<int64_t> list;
+  std::stringstream stream(text);
+  for (std::string number; std::getline(stream, number, ',');) list.push_back(std::atoll(number.c_str()));
+  return list;
+}
+
+Arguments parse(int count, char** arguments) {
+  Arguments result;
+  Options& options = result.options;
+  options.threads = static_cast<int>(std::thread::hardware_concurrency());
   for (int i = 1; i < count; ++i) {
     const std::string argument = arguments[i];
     const auto value = [&] {
@@ -36,73 +37,86 @@ Options parse(int count, char** arguments) {
       return std::string(arguments[++i]);
     };
     if (argument == "--json") {
-      options.json = true;
+      result.json = true;
     } else if (argument == "--isa") {
       options.isa = value();
     } else if (argument == "--threads") {
       options.threads = std::atoi(value().c_str());
-    } else if (registry().count(argument) != 0) {
-      options.ops.push_back(argument);
+    } else if (argument == "--rows") {
+      options.rows = numbers(value());
+    } else if (argument == "--seconds") {
+      options.seconds_per_case = std::atof(value().c_str());
     } else {
-      std::string known;
-      for (const auto& entry : registry()) known += " " + entry.first;
-      throw Error("INVALID_ARGUMENT", "Expected an op, --threads, --isa or --json but received '" + argument +
-                                          "'. Ops:" + known + ".");
+      options.ops.push_back(argument);
     }
   }
-  if (options.ops.empty())
-    for (const auto& entry : registry()) options.ops.push_back(entry.first);
-  return options;
+  if (options.ops.empty()) options.ops = ops();
+  check(options);
+  return result;
 }
 
-void print_row(const Measurement& m, const Peak& peak, bool json) {
-  const double compute = m.flops / peak.flops, memory = m.bytes / peak.bytes;
+// As a share of the peaks measured before.
+void print_row(const Measurement& m, const Peak& peak) {
+  const double compute = m.flops_share(peak), memory = m.bytes_share(peak);
   const bool by_compute = compute > memory;
-  const double share = (by_compute ? compute : memory) / m.seconds;
-  if (json) {
-    std::printf(
-        "    {\"op\": \"%s\", \"name\": \"%s\", \"seconds\": %.9g, \"gflops\": %.6g, \"gigabytesPerSecond\": "
-        "%.6g, "
-        "\"bound\": \"%s\", \"share\": %.4g}",
-        m.op.c_str(), m.name.c_str(), m.seconds, m.flops / m.seconds * 1e-9, m.bytes / m.seconds * 1e-9,
-        by_compute ? "compute" : "memory", share);
-    return;
-  }
   std::printf("%-10s %-44s %10.1f us %9.1f %-7s %5.0f %% of the %s peak\n", m.op.c_str(), m.name.c_str(),
               m.seconds * 1e6, (by_compute ? m.flops : m.bytes) / m.seconds * 1e-9,
-              by_compute ? "GFLOP/s" : "GB/s", 100 * share, by_compute ? "compute" : "memory");
+              by_compute ? "GFLOP/s" : "GB/s", 100 * std::max(compute, memory),
+              by_compute ? "compute" : "memory");
   std::fflush(stdout);
 }
 
-void bench_main(const Options& options) {
-  const Kernels& kernels = kernels_for(options.isa);
-  Exec exec(options.threads);
-  const Peak peak = measure_peak(exec, options.isa);
-  const char* head =
-      options.json
-          ? "{\n  \"isa\": \"%s\",\n  \"threads\": %d,\n  \"peak\": {\"gflops\": %.6g, "
-            "\"gigabytesPerSecond\": %.6g},\n  \"results\": [\n"
-          : "%s, threads %d; measured peaks: %.1f GFLOP/s of fused multiply-adds, %.1f GB/s of reading\n";
-  std::printf(head, options.isa.c_str(), options.threads, peak.flops * 1e-9, peak.bytes * 1e-9);
-  Bencher bencher(kernels, exec);
-  bool first = true;
-  bencher.record = [&](const Measurement& measurement) {
-    if (options.json && !first) std::printf(",\n");
-    first = false;
-    print_row(measurement, peak, options.json);
-  };
-  for (const std::string& op : options.ops) {
-    bencher.op = op;
-    registry()[op](bencher);
-    exec.release();
+void print_peak(const char* when, const Peak& peak) {
+  std::printf("%s %.1f GFLOP/s (bf16 %.1f, int8 %.1f), %.1f GB/s of reading, %.1f of copying\n", when,
+              peak.flops[0] * 1e-9, peak.flops[1] * 1e-9, peak.flops[2] * 1e-9, peak.bytes * 1e-9,
+              peak.copy_bytes * 1e-9);
+}
+
+void print_json(const Options& options, const Peak& peak, const std::vector<Measurement>& all) {
+  std::printf(
+      "{\n  \"isa\": \"%s\",\n  \"threads\": %d,\n  \"peak\": {\"gflops\": %.6g, \"gigabytesPerSecond\": "
+      "%.6g, \"copyGigabytesPerSecond\": %.6g},\n  \"results\": [",
+      options.isa.c_str(), options.threads, peak.flops[0] * 1e-9, peak.bytes * 1e-9, peak.copy_bytes * 1e-9);
+  const char* separator = "\n";
+  for (const Measurement& m : all) {
+    const double compute = m.flops_share(peak), memory = m.bytes_share(peak);
+    std::printf(
+        "%s    {\"op\": \"%s\", \"name\": \"%s\", \"seconds\": %.9g, \"gflops\": %.6g, "
+        "\"gigabytesPerSecond\": %.6g, \"bound\": \"%s\", \"share\": %.4g}",
+        separator, m.op.c_str(), m.name.c_str(), m.seconds, m.flops / m.seconds * 1e-9,
+        m.bytes / m.seconds * 1e-9, compute > memory ? "compute" : "memory", std::max(compute, memory));
+    separator = ",\n";
   }
-  if (options.json) std::printf("\n  ]\n}\n");
+  std::printf("\n  ]\n}\n");
+}
+
+void bench_main(const Arguments& arguments) {
+  const Options& options = arguments.options;
+  const Operation operation;
+  Peak before;
+  std::vector<Measurement> all;
+  const Peaks peaks = run(
+      options, operation,
+      [&](const Peak& peak) {
+        before = peak;
+        if (arguments.json) return;
+        std::printf("%s, threads %d\n", options.isa.c_str(), options.threads);
+        print_peak("before:", peak);
+      },
+      [&](const Measurement& measurement) {
+        all.push_back(measurement);
+        if (!arguments.json) print_row(measurement, before);
+      });
+  if (arguments.json) {
+    print_json(options, best_of(peaks.before, peaks.after), all);
+  } else {
+    print_peak("after: ", peaks.after);
+    if (peaks.after.flops[0] > 1.02 * peaks.before.flops[0] || peaks.after.bytes > 1.02 * peaks.before.bytes)
+      std::printf("The machine is faster now than before: the shares above are too high by as much.\n");
+  }
 }
 
 }  // namespace
-
-Registration::Registration(const char* op, void (*bench)(Bencher&)) { registry()[op] = bench; }
-
 }  // namespace bench
 }  // namespace lsp
 

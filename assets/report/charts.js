@@ -143,7 +143,7 @@
   }
 
   /** From the first position to the last; a single one stands in the middle, alone. */
-  function numberAxis({ label, positions }, axis) {
+  function numberAxis({ label, positions, logarithmic }, axis) {
     const [first, last] = [positions[0], positions.at(-1)];
     const alone = first === last;
     return {
@@ -156,7 +156,11 @@
         },
         grid: { display: false },
       }),
-      type: 'linear',
+      type: logarithmic ? 'logarithmic' : 'linear',
+      // Few enough to stand there each; powers of ten say little about 8 to 512.
+      ...(logarithmic && {
+        afterBuildTicks: (scale) => (scale.ticks = positions.map((value) => ({ value }))),
+      }),
       min: alone ? first - 1 : first,
       max: alone ? first + 1 : last,
     };

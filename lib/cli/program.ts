@@ -1,6 +1,7 @@
 /** The `lsp` command: its subcommands, and how errors become messages and exit codes. */
 import { Command, CommanderError } from 'commander';
 import { LspError } from '../errors';
+import { benchCommand } from './bench';
 import { chatCommand } from './chat';
 import { doctorCommand } from './doctor';
 import { evalCommand } from './eval';
@@ -29,6 +30,7 @@ export async function runProgram(argv: readonly string[], streams: Streams = pro
     chatCommand(streams),
     generateCommand(streams),
     evalCommand(streams),
+    benchCommand(streams),
     infoCommand(streams),
     doctorCommand(streams),
     reportCommand(streams),

@@ -259,11 +259,61 @@ export interface NativeKernels {
   ): Promise<{ logprobs: Float32Array; entropies: Float32Array }>;
 }
 
+/** Sizes of a model that kernels see, in elements. */
+export type NativeGeometry = Pick<
+  NativeModelConfig,
+  'hiddenSize' | 'intermediateSize' | 'numHeads' | 'numKeyValueHeads' | 'headSize' | 'vocabSize'
+>;
+
+export type NativeArithmetic = 'f32' | 'bf16' | 'int8';
+
+export interface NativePeak {
+  /** Operations per second, a multiplication and its addition counted as two; f32's where there is no instruction. */
+  flops: Record<NativeArithmetic, number>;
+  /** Bytes per second read from memory. */
+  bytes: number;
+  /** Bytes per second, read and written together, copying within memory. */
+  copyBytes: number;
+}
+
+export interface NativeMeasurement {
+  op: string;
+  /** The pass and its shape: `forward qkv T=32 K=576 N=960`. */
+  name: string;
+  arithmetic: NativeArithmetic;
+  /** The best call. */
+  seconds: number;
+  /** Operations and bytes of one call, every operand counted once. */
+  flops: number;
+  bytes: number;
+}
+
+export interface NativeBenchOptions {
+  geometry: NativeGeometry;
+  /** Without any, only the machine is measured. */
+  ops: string[];
+  /** T of the cases, 1..65536; from 128 on backward passes too. */
+  rows: number[];
+  /** Compute threads, 1..256. */
+  threads: number;
+  secondsPerCase: number;
+  /** Called once, with the peaks measured first. */
+  onPeak: (peak: NativePeak) => void;
+  onMeasurement: (measurement: NativeMeasurement) => void;
+}
+
+export interface NativeBench {
+  ops(): string[];
+  /** Measures the machine, every case, and the machine again; resolves with the peaks measured last. */
+  run(options: NativeBenchOptions, handle: NativeHandle): Promise<NativePeak>;
+}
+
 export interface NativeAddon {
   Handle: new () => NativeHandle;
   Model: new (config: NativeModelConfig, options: NativeModelOptions) => NativeModel;
   Learner: new (model: NativeModel, options: NativeLearnerOptions) => NativeLearner;
   kernels: NativeKernels;
+  bench: NativeBench;
   /** ISA variants compiled in and usable here, best first, and the one in force (LSP_ISA overrides). */
   isa(): { available: string[]; active: string };
   /** Bytes of activations per token a training micro-batch holds for this geometry. */

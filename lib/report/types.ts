@@ -102,7 +102,12 @@ interface ChartBase {
 /** Values along a number such as the step. */
 export interface LineChart extends ChartBase {
   shape: 'lines';
-  along: { label: string; positions: readonly number[] };
+  along: {
+    label: string;
+    positions: readonly number[];
+    /** Equal factors, not equal differences, are equally far apart; positions above 0. */
+    logarithmic?: boolean;
+  };
 }
 
 /** Values of named things, one a row. */

@@ -33,6 +33,7 @@ Napi::Object initialize(Napi::Env env, Napi::Object exports) {
   exports.Set("Model", define_model(env));
   exports.Set("Learner", define_learner(env));
   exports.Set("kernels", define_kernels(env));
+  exports.Set("bench", define_bench(env));
   exports.Set("isa", Napi::Function::New<isa>(env, "isa"));
   exports.Set("activationBytesPerToken",
               Napi::Function::New<activation_bytes_per_token>(env, "activationBytesPerToken"));

@@ -14,7 +14,7 @@ struct EnvironmentData {
   Napi::FunctionReference model_class;
   // Set for the moment in which a clone's JavaScript object is being constructed around it.
   std::unique_ptr<Model> adopted;
-  // Runs direct kernel calls; made at the first one.
+  // Runs direct kernel calls and benches; made at the first one.
   std::shared_ptr<Worker> kernel_worker;
 };
 
@@ -22,6 +22,7 @@ Napi::Function define_handle(Napi::Env env);
 Napi::Function define_model(Napi::Env env);
 Napi::Function define_learner(Napi::Env env);
 Napi::Object define_kernels(Napi::Env env);
+Napi::Object define_bench(Napi::Env env);
 
 // The operation of a Handle, the session of a Model. Throws Error("INVALID_ARGUMENT") for anything else:
 // objects carry a type tag, so no other object is ever mistaken for one of ours.

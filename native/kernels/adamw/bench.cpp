@@ -1,4 +1,5 @@
-// adamw on 28 million parameters: reads weight, gradient and moments, writes weight and moments.
+// adamw on as many parameters as the embedding has: reads weight, gradient and moments, writes weight and
+// moments.
 #include "bench/bench.h"
 
 namespace lsp {
@@ -6,9 +7,10 @@ namespace bench {
 namespace {
 
 void bench(Bencher& bencher) {
-  constexpr int64_t count = 49152 * 576;
+  const int64_t count = bencher.geometry.largest_matrix();
+  const double floats = static_cast<double>(count);
   Buffer weight = filled(count), gradient = filled(count), m(count), v(count);
-  bencher.run("step " + sizes({{"count", count}}), 14.0 * count, 4.0 * 7 * count, [&] {
+  bencher.run("step " + sizes({{"count", count}}), 14 * floats, 4 * 7 * floats, [&] {
     bencher.kernels.adamw->step(
         bencher.exec, {weight.data(), weight.data(), m.data(), v.data(), gradient.data(), nullptr, count,
                        1.0f, 1e-6f, 0.9f, 0.999f, 1e-8f, 0.0f, 0.1f, 0.001f});

@@ -1,5 +1,5 @@
-// The products of a SmolLM2-135M layer: few rows as in decoding, many as in training. Weights rotate through
-// more memory than a cache holds, as the layers of a model do.
+// The products of a layer: few rows as in decoding, many as in training. Weights rotate through more memory
+// than most caches hold, as the layers of a model do.
 #include "bench/bench.h"
 
 namespace lsp {
@@ -12,53 +12,58 @@ struct Shape {
   std::vector<int64_t> n;
 };
 
-const Shape kShapes[] = {{"qkv", 576, {576, 192, 192}},
-                         {"out", 576, {576}},
-                         {"gate+up", 576, {1536, 1536}},
-                         {"down", 1536, {576}}};
+std::vector<Shape> shapes_of(const Geometry& g) {
+  return {{"qkv", g.hidden, {g.query_size(), g.kv_size(), g.kv_size()}},
+          {"out", g.query_size(), {g.hidden}},
+          {"gate+up", g.hidden, {g.ffn, g.ffn}},
+          {"down", g.ffn, {g.hidden}}};
+}
 
-void bench_shape(Bencher& bencher, const Shape& shape, int64_t t) {
+void bench_shape(Bencher& bencher, const Shape& shape) {
   int64_t columns = 0, floats = 0;
   for (const int64_t n : shape.n) {
     columns += n;
     floats += panel_floats(n, shape.k);
   }
   const int64_t copies = (int64_t{1} << 26) / floats + 1;
-  Buffer weights = filled(copies * floats), x = filled(t * shape.k), y(t * columns);
+  Buffer weights = filled(copies * floats), gradients(copies * floats);
   int64_t copy = 0;
-  const double flops = 2.0 * static_cast<double>(t * shape.k * columns);
-  const double bytes = 4.0 * static_cast<double>(floats + t * (shape.k + columns));
-  const std::string name = std::string(shape.name) + " " + sizes({{"T", t}, {"K", shape.k}, {"N", columns}});
   const LinearKernels& linear = *bencher.kernels.linear;
-  bencher.run("forward " + name, flops, bytes, [&] {
-    LinearPart parts[3];
-    const float* weight = weights.data() + copy++ % copies * floats;
-    float* out = y.data();
-    for (size_t i = 0; i < shape.n.size(); ++i) {
-      parts[i] = {weight, shape.n[i], out, shape.n[i]};
-      weight += panel_floats(shape.n[i], shape.k);
-      out += t * shape.n[i];
-    }
-    linear.forward(bencher.exec, {parts, static_cast<int>(shape.n.size()), x.data(), shape.k, t, shape.k});
-  });
-  if (t < 512) return;
-  const int64_t n = shape.n[0];
-  const double part_flops = 2.0 * static_cast<double>(t * shape.k * n);
-  const double part_bytes = 4.0 * static_cast<double>(n * shape.k + t * (shape.k + n));
-  const std::string part = std::string(shape.name) + " " + sizes({{"T", t}, {"K", shape.k}, {"N", n}});
-  bencher.run("backward input " + part, part_flops, part_bytes, [&] {
-    linear.backward_input(bencher.exec, {x.data(), y.data(), weights.data() + copy++ % copies * floats,
-                                         shape.k, n, t, shape.k, n, false});
-  });
-  bencher.run("backward weight " + part, part_flops, part_bytes, [&] {
-    linear.backward_weight(bencher.exec, {weights.data() + copy++ % copies * floats, y.data(), x.data(), n,
-                                          shape.k, t, shape.k, n});
-  });
+  for (const int64_t t : bencher.rows) {
+    Buffer x = filled(t * shape.k), y(t * columns);
+    const double flops = 2.0 * static_cast<double>(t * shape.k * columns);
+    const double bytes = 4.0 * static_cast<double>(floats + t * (shape.k + columns));
+    const std::string name =
+        std::string(shape.name) + " " + sizes({{"T", t}, {"K", shape.k}, {"N", columns}});
+    bencher.run("forward " + name, flops, bytes, [&] {
+      LinearPart parts[3];
+      const float* weight = weights.data() + copy++ % copies * floats;
+      float* out = y.data();
+      for (size_t i = 0; i < shape.n.size(); ++i) {
+        parts[i] = {weight, shape.n[i], out, shape.n[i]};
+        weight += panel_floats(shape.n[i], shape.k);
+        out += t * shape.n[i];
+      }
+      linear.forward(bencher.exec, {parts, static_cast<int>(shape.n.size()), x.data(), shape.k, t, shape.k});
+    });
+    if (t < kTrainingRows) continue;
+    const int64_t n = shape.n[0];
+    const double part_flops = 2.0 * static_cast<double>(t * shape.k * n);
+    const double part_bytes = 4.0 * static_cast<double>(n * shape.k + t * (shape.k + n));
+    const std::string part = std::string(shape.name) + " " + sizes({{"T", t}, {"K", shape.k}, {"N", n}});
+    bencher.run("backward input " + part, part_flops, part_bytes, [&] {
+      linear.backward_input(bencher.exec, {x.data(), y.data(), weights.data() + copy++ % copies * floats,
+                                           shape.k, n, t, shape.k, n, false});
+    });
+    bencher.run("backward weight " + part, part_flops, part_bytes, [&] {
+      linear.backward_weight(bencher.exec, {gradients.data() + copy++ % copies * floats, y.data(), x.data(),
+                                            n, shape.k, t, shape.k, n});
+    });
+  }
 }
 
 void bench(Bencher& bencher) {
-  for (const int64_t t : {1, 8, 32, 512, 2048})
-    for (const Shape& shape : kShapes) bench_shape(bencher, shape, t);
+  for (const Shape& shape : shapes_of(bencher.geometry)) bench_shape(bencher, shape);
 }
 
 const Registration registration("linear", bench);

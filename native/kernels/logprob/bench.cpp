@@ -1,4 +1,4 @@
-// The LM head of SmolLM2-135M: logits for sampling a few rows, log-probabilities and their gradient for
+// The LM head: logits for sampling a few rows, log-probabilities and their gradient for
 // training rows.
 #include "bench/bench.h"
 
@@ -7,12 +7,12 @@ namespace bench {
 namespace {
 
 void bench(Bencher& bencher) {
-  constexpr int64_t c = 576, v = 49152;
+  const int64_t c = bencher.geometry.hidden, v = bencher.geometry.vocab;
   Buffer weight = filled(panel_floats(v, c)), dweight(panel_floats(v, c));
-  for (const int64_t t : {1, 8, 32, 512, 2048}) {
+  for (const int64_t t : bencher.rows) {
     Buffer hidden = filled(t * c), logprob(t), lse(t), entropy(t), dlogprob = filled(t), dhidden(t * c);
     std::vector<int32_t> targets(t, 17);
-    const double flops = 2.0 * static_cast<double>(t) * c * v,
+    const double flops = 2.0 * static_cast<double>(t * c * v),
                  bytes = 4.0 * static_cast<double>(c * v + t * c);
     const LogprobForward forward{logprob.data(),
                                  lse.data(),
@@ -27,7 +27,7 @@ void bench(Bencher& bencher) {
                                  1.0f};
     bencher.run("forward " + sizes({{"T", t}, {"C", c}, {"V", v}}), flops, bytes,
                 [&] { bencher.kernels.logprob->forward(bencher.exec, forward); });
-    if (t <= 32) {
+    if (t < kTrainingRows) {
       Buffer logits(t * v);
       LogprobForward with_logits = forward;
       with_logits.logits = logits.data();

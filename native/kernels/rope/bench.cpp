@@ -1,4 +1,6 @@
-// rope on SmolLM2-135M's heads: turns q in place, k and v into the cache.
+// rope on the model's heads: turns q in place, k and v into the cache.
+#include <algorithm>
+
 #include "bench/bench.h"
 
 namespace lsp {
@@ -6,11 +8,13 @@ namespace bench {
 namespace {
 
 void bench(Bencher& bencher) {
-  constexpr int64_t heads = 9, kv_heads = 3, d = 64, positions = 2048;
+  const int64_t heads = bencher.geometry.heads, kv_heads = bencher.geometry.kv_heads,
+                d = bencher.geometry.head_size,
+                positions = *std::max_element(bencher.rows.begin(), bencher.rows.end());
   std::vector<float> frequency(d / 2), cosine(positions * d / 2), sine(positions * d / 2);
   rope_frequencies(frequency.data(), d, 100000.0, {});
   rope_table(cosine.data(), sine.data(), frequency.data(), 0, positions, d / 2);
-  for (const int64_t t : {1, 32, 512, 2048}) {
+  for (const int64_t t : bencher.rows) {
     Buffer q = filled(t * heads * d), k = filled(t * kv_heads * d), v = filled(t * kv_heads * d);
     const int64_t block = kv_layer_floats(kv_heads, d);
     Buffer blocks((t + kKvBlock - 1) / kKvBlock * block);
@@ -28,6 +32,7 @@ void bench(Bencher& bencher) {
                       bencher.exec, {q.data(), k.data(), v.data(), cosine.data(), sine.data(), at.data(),
                                      writes.data(), t, 0, t, heads, kv_heads, d});
                 });
+    if (t < kTrainingRows) continue;
     bencher.run("backward " + sizes({{"T", t}, {"H", heads}, {"K", kv_heads}, {"D", d}}),
                 3 * (q_floats + k_floats), 4 * (2 * q_floats + 2 * k_floats), [&] {
                   bencher.kernels.rope->backward(

@@ -1,4 +1,4 @@
-// sampling from rows of SmolLM2-135M's vocabulary.
+// sampling from rows of the model's vocabulary, as decoding does for the sequences of a batch.
 #include "bench/bench.h"
 
 namespace lsp {
@@ -6,21 +6,22 @@ namespace bench {
 namespace {
 
 void bench(Bencher& bencher) {
-  constexpr int64_t v = 49152;
+  const int64_t v = bencher.geometry.vocab;
   struct Mode {
     const char* name;
     float temperature;
     int64_t top_k;
     float top_p;
   };
-  for (const int64_t count : {1, 32}) {
+  for (const int64_t count : bencher.rows) {
+    if (count >= kTrainingRows) continue;
     Buffer logits = filled(count * v);
     std::vector<SamplingRow> rows;
     for (int64_t i = 0; i < count; ++i) rows.push_back({logits.data() + i * v, 0.37, nullptr, 0});
     std::vector<int32_t> tokens(count);
     for (const Mode& mode : {Mode{"greedy", 0, 0, 1}, Mode{"temperature 1", 1, 0, 1},
                              Mode{"top-k 50", 1, 50, 1}, Mode{"top-p 0.9", 1, 0, 0.9f}}) {
-      bencher.run(std::string(mode.name) + " " + sizes({{"rows", count}, {"V", v}}), 0,
+      bencher.run(std::string(mode.name) + " " + sizes({{"T", count}, {"V", v}}), 0,
                   4.0 * static_cast<double>(count * v), [&] {
                     bencher.kernels.sampling->sample(
                         bencher.exec,

@@ -6,13 +6,14 @@ namespace bench {
 namespace {
 
 void bench(Bencher& bencher) {
-  constexpr int64_t f = 1536;
-  for (const int64_t t : {1, 32, 512, 2048, 16384}) {
+  const int64_t f = bencher.geometry.ffn;
+  for (const int64_t t : bencher.rows) {
     Buffer gate = filled(t * f), up = filled(t * f), dy = filled(t * f), y(t * f), dup(t * f);
     const double floats = static_cast<double>(t * f);
     bencher.run("forward " + sizes({{"T", t}, {"F", f}}), 26 * floats, 4 * 3 * floats, [&] {
       bencher.kernels.swiglu->forward(bencher.exec, {y.data(), gate.data(), up.data(), t * f});
     });
+    if (t < kTrainingRows) continue;
     bencher.run("backward " + sizes({{"T", t}, {"F", f}}), 32 * floats, 4 * 5 * floats, [&] {
       bencher.kernels.swiglu->backward(bencher.exec,
                                        {y.data(), dup.data(), dy.data(), gate.data(), up.data(), t * f});

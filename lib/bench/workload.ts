@@ -1,0 +1,165 @@
+/**
+ * Steps of training on random prompts, timed phase by phase: sampling, the reference's log-probabilities, one policy
+ * update (ratio and k3 KL, β 0.04). What is learnt is of no interest, so rewards are numbers made up.
+ */
+import { readFileSync } from 'node:fs';
+import { Learner } from '../learn/learner';
+import { LanguageModel } from '../model/language-model';
+import type { Completion, TrainingGroup } from '../model/types';
+import { expectInteger, expectOneOf } from '../options';
+import type { Workload } from './operations';
+
+/** `exact`: f32, all weights are trained. */
+export type BenchMode = (typeof BENCH_MODES)[number];
+export const BENCH_MODES = ['exact'] as const;
+
+export interface StepTimes {
+  /** From 1. */
+  step: number;
+  rolloutSeconds: number;
+  rolloutTokensPerSecond: number;
+  referenceSeconds: number;
+  /** Forward, backward and AdamW. */
+  updateSeconds: number;
+  /** AdamW's part of it. */
+  optimizerSeconds: number;
+  totalSeconds: number;
+}
+
+/** A policy, its frozen reference and its learner. */
+export interface Training extends AsyncDisposable {
+  model: LanguageModel;
+  reference: LanguageModel;
+  learner: Learner;
+}
+
+export interface TrainingOptions {
+  threads?: number;
+  mode?: BenchMode;
+  signal?: AbortSignal;
+}
+
+const KL_WEIGHT = 0.04;
+
+/** Loads a model for a mode: the one place that knows what a mode means. @throws LspError as `LanguageModel.load` */
+export async function openTraining(source: string, options: TrainingOptions = {}): Promise<Training> {
+  expectOneOf('mode', options.mode ?? 'exact', BENCH_MODES);
+  const { threads, signal } = options;
+  const model = await LanguageModel.load(source, { ...(threads && { threads }), ...(signal && { signal }) });
+  try {
+    const reference = await model.clone();
+    const learner = await Learner.create(model, { learningRate: 1e-6, maxGradNorm: 1 });
+    const dispose = async () => {
+      await learner.dispose();
+      await reference.dispose();
+      await model.dispose();
+    };
+    return { model, reference, learner, [Symbol.asyncDispose]: dispose };
+  } catch (error) {
+    await model.dispose();
+    throw error;
+  }
+}
+
+/** The sizes of a workload. @throws LspError INVALID_ARGUMENT */
+export function checkWorkload(workload: Workload): Workload {
+  const { queries, answers, promptTokens, newTokens } = workload;
+  return {
+    queries: expectInteger('queries', queries, { min: 1, max: 65536 }),
+    answers: expectInteger('answers', answers, { min: 1, max: 65536 }),
+    promptTokens: expectInteger('promptTokens', promptTokens, { min: 1 }),
+    newTokens: expectInteger('newTokens', newTokens, { min: 1 }),
+  };
+}
+
+/** Prompts of any ids; the same ones in every run. */
+export function randomPrompts(count: number, tokens: number, vocabSize: number): Int32Array[] {
+  let state = 1;
+  const next = () => (state = (state * 48271) % 2147483647);
+  return Array.from({ length: count }, () => Int32Array.from({ length: tokens }, () => next() % vocabSize));
+}
+
+/** Takes steps one by one, for as long as somebody asks for them. */
+export async function* timeSteps(
+  training: Training,
+  workload: Workload,
+  signal?: AbortSignal,
+): AsyncGenerator<StepTimes, never> {
+  const { queries, answers, promptTokens, newTokens } = checkWorkload(workload);
+  const { model, learner } = training;
+  const prompts = randomPrompts(queries, promptTokens, model.config.vocabSize);
+  const options = {
+    samples: answers,
+    maxNewTokens: newTokens,
+    minNewTokens: newTokens,
+    ...(signal && { signal }),
+  };
+  const seconds = (from: number, to: number) => (to - from) / 1000;
+  for (let step = 1; ; step++) {
+    const start = performance.now();
+    const completions = await model.generate(prompts, { ...options, seed: step });
+    const rolledOut = performance.now();
+    const references = await referenceLogprobs(training, prompts, completions, signal);
+    const referenced = performance.now();
+    const groups: TrainingGroup[] = completions.map((group, i) => ({
+      prompt: prompts[i]!,
+      completions: group.map(({ tokens }) => tokens),
+    }));
+    await learner.accumulate(groups, lossGradient(completions, references), { ...(signal && { signal }) });
+    const accumulated = performance.now();
+    await learner.step();
+    const stepped = performance.now();
+    yield {
+      step,
+      rolloutSeconds: seconds(start, rolledOut),
+      rolloutTokensPerSecond: (queries * answers * newTokens) / seconds(start, rolledOut),
+      referenceSeconds: seconds(rolledOut, referenced),
+      updateSeconds: seconds(referenced, stepped),
+      optimizerSeconds: seconds(accumulated, stepped),
+      totalSeconds: seconds(start, stepped),
+    };
+  }
+}
+
+/** [query][answer] → log-probabilities of its tokens. */
+async function referenceLogprobs(
+  { reference }: Training,
+  prompts: readonly Int32Array[],
+  completions: readonly Completion[][],
+  signal?: AbortSignal,
+): Promise<Float32Array[][]> {
+  const sequences = completions.flatMap((group, i) =>
+    group.map(({ tokens }) => Int32Array.of(...prompts[i]!, ...tokens)),
+  );
+  const flat = await reference.logprobs(sequences, { ...(signal && { signal }) });
+  let next = 0;
+  return completions.map((group, i) => group.map(() => flat[next++]!.subarray(prompts[i]!.length - 1)));
+}
+
+/**
+ * dLoss/dlogprob of the mean over tokens of −A ρ + β k3: on-policy the ratio ρ is 1, and k3 = exp(r − l) − (r − l) − 1
+ * has the derivative 1 − exp(r − l) (Schulman 2020).
+ */
+function lossGradient(
+  completions: readonly Completion[][],
+  references: readonly Float32Array[][],
+): Float32Array[][] {
+  const tokens = completions.flat().reduce((sum, completion) => sum + completion.tokens.length, 0);
+  return completions.map((group, i) =>
+    group.map(({ logprobs }, j) => {
+      const advantage = ((i * group.length + j) % 7) - 3;
+      const reference = references[i]![j]!;
+      return logprobs.map(
+        (logprob, t) => (-advantage + KL_WEIGHT * (1 - Math.exp(reference[t]! - logprob))) / tokens,
+      );
+    }),
+  );
+}
+
+/** Most memory that this process has had, as the kernel counts it. */
+export function peakMemoryBytes(): number {
+  if (process.platform !== 'linux') return process.resourceUsage().maxRSS * 1024;
+  // Not the resource usage: that of a child begins with what its parent had when it was forked.
+  const kilobytes = /VmHWM:\s+(\d+) kB/.exec(readFileSync('/proc/self/status', 'utf8'))?.[1];
+  return Number(kilobytes) * 1024;
+}
