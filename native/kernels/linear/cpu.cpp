@@ -13,7 +13,7 @@ static void forward_parts(Exec& exec, const LinearForward& f, const B* Panels::*
     const LinearPart& part = f.parts[i];
     parts[i] = {part.weight.*values, f.k * kPanelColumns, part.n, part.y, part.ldy, kPanelColumns};
   }
-  gemm<B>(exec, {parts, f.part_count, f.x, f.ldx, 1, f.t, f.k, false});
+  gemm<B>(exec, {parts, f.part_count, f.x, f.ldx, 1, f.t, f.k, f.accumulate});
 }
 
 static void linear_forward(Exec& exec, const LinearForward& f) {
@@ -26,7 +26,11 @@ static void linear_forward(Exec& exec, const LinearForward& f) {
 
 static void linear_backward_input(Exec& exec, const LinearBackwardInput& b) {
   float* transposed = exec.shared(0, ceil_div(b.k, kPanelColumns) * b.n * kPanelColumns);
-  transpose_panels(exec, b.weight, b.n, b.k, transposed);
+  if (b.weight.bf16 != nullptr) {
+    transpose_panels(exec, b.weight.bf16, b.n, b.k, transposed);
+  } else {
+    transpose_panels(exec, b.weight.f32, b.n, b.k, transposed);
+  }
   const GemmPart<float> part{transposed, b.n * kPanelColumns, b.k, b.dx, b.lddx, kPanelColumns};
   gemm<float>(exec, {&part, 1, b.dy, b.lddy, 1, b.t, b.n, b.accumulate});
 }

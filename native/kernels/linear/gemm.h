@@ -100,18 +100,28 @@ static void gemm(Exec& exec, const Gemm<B>& g) {
   });
 }
 
-// Transposes panels of W (N, K) into panels of W^T: out (ceil(K/32), N, 32), columns past K zero.
-static void transpose_panels(Exec& exec, const float* weight, int64_t n, int64_t k, float* out) {
+LSP_INLINE float widened(float value) { return value; }
+LSP_INLINE float widened(uint16_t bfloat16) {
+  const uint32_t bits = static_cast<uint32_t>(bfloat16) << 16;
+  float value;
+  __builtin_memcpy(&value, &bits, sizeof(value));
+  return value;
+}
+
+// Transposes panels of W (N, K), float or bfloat16, into panels of W^T: out (ceil(K/32), N, 32) floats,
+// columns past K zero.
+template <class B>
+static void transpose_panels(Exec& exec, const B* weight, int64_t n, int64_t k, float* out) {
   const int64_t k_panels = ceil_div(k, kPanelColumns);
   parallel_for(exec, k_panels, [&](int64_t k_panel, int) {
     float* to = out + k_panel * n * kPanelColumns;
     const int64_t k0 = k_panel * kPanelColumns, width = min_of(kPanelColumns, k - k0);
     for (int64_t n0 = 0; n0 < n; n0 += kPanelColumns) {
-      const float* from = weight + n0 * k + k0 * kPanelColumns;  // (width, 32)
+      const B* from = weight + n0 * k + k0 * kPanelColumns;  // (width, 32)
       const int64_t height = min_of(kPanelColumns, n - n0);
       for (int64_t j = 0; j < height; ++j) {
         float* row = to + (n0 + j) * kPanelColumns;
-        for (int64_t i = 0; i < width; ++i) row[i] = from[i * kPanelColumns + j];
+        for (int64_t i = 0; i < width; ++i) row[i] = widened(from[i * kPanelColumns + j]);
         for (int64_t i = width; i < kPanelColumns; ++i) row[i] = 0.0f;
       }
     }

@@ -138,8 +138,9 @@ static void logit_gradients(const LogprobBackward& b, int64_t row, int64_t begin
   if (target >= 0 && target < count) z[target] += scale;
 }
 
-static void make_logit_gradients(Exec& exec, const LogprobBackward& b, int64_t begin, int64_t count,
-                                 float* dz) {
+template <class B>
+static void make_logit_gradients(Exec& exec, const LogprobBackward& b, const B* weight, int64_t begin,
+                                 int64_t count, float* dz) {
   const int64_t row_blocks = ceil_div(b.t, kRowBlock), wanted = 4 * exec.threads();
   const int64_t rows_each = ceil_div(b.t, max_of(row_blocks, min_of(wanted, ceil_div(b.t, 2 * kRows))));
   exec.reserve_local(rows_each * b.c);
@@ -149,7 +150,7 @@ static void make_logit_gradients(Exec& exec, const LogprobBackward& b, int64_t b
     float* packed = exec.local(worker);
     pack_rows(b.hidden + first_row * b.c, b.c, 1, rows, b.c, packed);
     for (int64_t chunk = first_chunk; chunk < last_chunk; ++chunk) {
-      chunk_logits(rows, packed, b.weight, b.c, b.v, chunk,
+      chunk_logits(rows, packed, weight, b.c, b.v, chunk,
                    dz + first_row * kBackwardColumns + chunk * kVocabChunk - begin, kBackwardColumns);
     }
     for (int64_t i = 0; i < rows; ++i) {
@@ -158,21 +159,30 @@ static void make_logit_gradients(Exec& exec, const LogprobBackward& b, int64_t b
   });
 }
 
-static void logprob_backward(Exec& exec, const LogprobBackward& b) {
+template <class B>
+static void backward_with(Exec& exec, const LogprobBackward& b, const B* values) {
   float* dz = exec.shared(2, b.t * kBackwardColumns);
   float* transposed = exec.shared(3, ceil_div(b.c, kPanelColumns) * kBackwardColumns * kPanelColumns);
-  float* panels = exec.shared(4, b.t * kBackwardColumns);
+  float* panels = b.dweight == nullptr ? nullptr : exec.shared(4, b.t * kBackwardColumns);
   for (int64_t begin = b.first; begin < b.last; begin += kBackwardColumns) {
     const int64_t count = min_of(kBackwardColumns, b.last - begin);
-    const float* weight = b.weight + begin * b.c;
-    make_logit_gradients(exec, b, begin, count, dz);
-    transpose_panels(exec, weight, count, b.c, transposed);
+    make_logit_gradients(exec, b, values, begin, count, dz);
+    transpose_panels(exec, values + begin * b.c, count, b.c, transposed);
     const GemmPart<float> to_hidden{transposed, count * kPanelColumns, b.c, b.dhidden, b.c, kPanelColumns};
     gemm<float>(exec, {&to_hidden, 1, dz, kBackwardColumns, 1, b.t, count, begin > 0});
+    if (b.dweight == nullptr) continue;
     pack_columns(exec, dz, kBackwardColumns, b.t, count, panels);
     const GemmPart<float> to_weight{panels,        b.t * kPanelColumns, count, b.dweight + begin * b.c,
                                     kPanelColumns, b.c * kPanelColumns};
     gemm<float>(exec, {&to_weight, 1, b.hidden, 1, b.c, b.c, b.t, true});
+  }
+}
+
+static void logprob_backward(Exec& exec, const LogprobBackward& b) {
+  if (b.weight.bf16 != nullptr) {
+    backward_with(exec, b, b.weight.bf16);
+  } else {
+    backward_with(exec, b, b.weight.f32);
   }
 }
 
