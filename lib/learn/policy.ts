@@ -36,7 +36,8 @@ export interface PolicyModel {
     candidates: Int32Array,
     options?: { signal?: AbortSignal },
   ): Promise<Float32Array[]>;
-  clone(): Promise<PolicyModel>;
+  /** `adapter: false`: without a LoRA adapter, if there is one. */
+  clone(options?: { adapter?: boolean }): Promise<PolicyModel>;
   dispose(): Promise<void>;
 }
 

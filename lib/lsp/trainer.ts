@@ -237,7 +237,8 @@ export abstract class Trainer {
           "reference, then load the checkpoint's weights.",
       });
     }
-    this.referenceModel = await this.learner.model.clone();
+    // Of an adapter's training the reference is the model that it stands on.
+    this.referenceModel = await this.learner.model.clone({ adapter: false });
     this.ownsReference = true;
   }
 
