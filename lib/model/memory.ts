@@ -68,7 +68,10 @@ export function adapterBytes(config: ModelConfig, { rank, matrices }: AdapterSiz
   const names = new Set(matrices);
   return adaptableMatrices(config)
     .filter(({ name }) => names.has(name))
-    .reduce((sum, { inputs, outputs }) => sum + storedBytes([rank, inputs]) + storedBytes([outputs, rank]), 0);
+    .reduce(
+      (sum, { inputs, outputs }) => sum + storedBytes([rank, inputs]) + storedBytes([outputs, rank]),
+      0,
+    );
 }
 
 /** Bytes of an adapter with its gradient and AdamW's two moments: the frozen weights have neither. */

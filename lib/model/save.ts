@@ -36,7 +36,11 @@ export interface SaveContent {
  *   whatever `writeWeights` throws
  */
 export async function saveHuggingFace(directory: string, content: SaveContent): Promise<void> {
-  const kind = { what: 'a model', files: FILES, isOurs: (path: string) => isMarked(join(path, 'config.json')) };
+  const kind = {
+    what: 'a model',
+    files: FILES,
+    isOurs: (path: string) => isMarked(join(path, 'config.json')),
+  };
   await writeModelDirectory(directory, kind, jsonFiles(content), (path) =>
     content.writeWeights(join(path, WEIGHTS)),
   );

@@ -33,7 +33,15 @@ const NEUTRAL = new Set([
 const READ = new Set(['peft_type', 'r', 'lora_alpha', 'use_rslora', 'bias', 'init_lora_weights']);
 
 /** Initialisations that leave the base weights as they are; others (PiSSA, OLoRA, LoftQ, …) change them. */
-const PLAIN_INITIALISATIONS: readonly unknown[] = [true, false, null, undefined, 'gaussian', 'eva', 'orthogonal'];
+const PLAIN_INITIALISATIONS: readonly unknown[] = [
+  true,
+  false,
+  null,
+  undefined,
+  'gaussian',
+  'eva',
+  'orthogonal',
+];
 
 export interface PeftAdapter {
   adapter: NativeAdapter;
@@ -85,12 +93,17 @@ export function readSettings(directory: string): Omit<NativeAdapter, 'matrices'>
 
 function refuseOtherKinds(path: string, settings: Readonly<Record<string, unknown>>): void {
   if (settings['peft_type'] !== 'LORA') {
-    throw unsupported(path, `its \`peft_type\` is ${describe(settings['peft_type'])}.`, 'This version runs LORA.');
+    throw unsupported(
+      path,
+      `its \`peft_type\` is ${describe(settings['peft_type'])}.`,
+      'This version runs LORA.',
+    );
   }
   const refuse = (name: string, remedy: string) =>
     unsupported(path, `it sets \`${name}\` to ${describe(settings[name])}.`, remedy);
   const merge = 'Merge the adapter with PEFT (merge_and_unload) and load the model that comes out.';
-  if (!['none', null, undefined].includes(settings['bias'] as string | undefined)) throw refuse('bias', merge);
+  if (!['none', null, undefined].includes(settings['bias'] as string | undefined))
+    throw refuse('bias', merge);
   if (!PLAIN_INITIALISATIONS.includes(settings['init_lora_weights'])) {
     throw refuse(
       'init_lora_weights',
