@@ -24,6 +24,8 @@ export interface PolicyTokenizer {
 export interface PolicyModel {
   readonly config: { readonly maxPositions: number };
   readonly tokenizer: PolicyTokenizer;
+  /** A LoRA adapter that stands on frozen weights; absent or null for none. */
+  readonly adapter?: object | null;
   generate(prompts: readonly Prompt[], options?: GenerateOptions): Promise<Completion[][]>;
   /** Entry t is log p(token t+1 | tokens 0..t), logits divided by `temperature`. */
   logprobs(

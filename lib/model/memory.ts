@@ -2,7 +2,7 @@
 import { freemem, totalmem } from 'node:os';
 import { LspError } from '../errors';
 import type { NativeAdapter } from '../native/addon';
-import { adaptableMatrices } from './adapter/lora';
+import { adaptedMatrices } from './adapter/lora';
 import { headParameters, layerParameters, type ParameterShape } from './formats/parameters';
 import type { ModelConfig } from './types';
 
@@ -65,13 +65,10 @@ export type AdapterSize = Pick<NativeAdapter, 'rank' | 'matrices'>;
 
 /** Bytes of an adapter's weights, as the engine stores them. */
 export function adapterBytes(config: ModelConfig, { rank, matrices }: AdapterSize): number {
-  const names = new Set(matrices);
-  return adaptableMatrices(config)
-    .filter(({ name }) => names.has(name))
-    .reduce(
-      (sum, { inputs, outputs }) => sum + storedBytes([rank, inputs]) + storedBytes([outputs, rank]),
-      0,
-    );
+  return adaptedMatrices(config, matrices).reduce(
+    (sum, { inputs, outputs }) => sum + storedBytes([rank, inputs]) + storedBytes([outputs, rank]),
+    0,
+  );
 }
 
 /** Bytes of an adapter with its gradient and AdamW's two moments: the frozen weights have neither. */

@@ -119,9 +119,25 @@ export function adapterInfo(
   { rank, alpha, rsLora, matrices }: NativeAdapter,
   config: ModelConfig,
 ): AdapterInfo {
-  const names = new Set(matrices);
-  const adapted = adaptableMatrices(config).filter(({ name }) => names.has(name));
+  const adapted = adaptedMatrices(config, matrices);
   const targets = LORA_TARGETS.filter((target) => adapted.some((matrix) => matrix.target === target));
-  const parameterCount = adapted.reduce((sum, { inputs, outputs }) => sum + rank * (inputs + outputs), 0);
+  const parameterCount = adapterParameterCount(config, { rank, matrices });
   return { rank, alpha, rsLora, targets, parameterCount };
+}
+
+/** Those of the model's projections that are named. */
+export function adaptedMatrices(config: ModelConfig, matrices: readonly string[]): AdaptableMatrix[] {
+  const names = new Set(matrices);
+  return adaptableMatrices(config).filter(({ name }) => names.has(name));
+}
+
+/** Values in the matrices of an adapter. */
+export function adapterParameterCount(
+  config: ModelConfig,
+  { rank, matrices }: Pick<NativeAdapter, 'rank' | 'matrices'>,
+): number {
+  return adaptedMatrices(config, matrices).reduce(
+    (sum, { inputs, outputs }) => sum + rank * (inputs + outputs),
+    0,
+  );
 }
