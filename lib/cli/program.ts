@@ -4,6 +4,7 @@ import { LspError } from '../errors';
 import { chatCommand } from './chat';
 import { doctorCommand } from './doctor';
 import { evalCommand } from './eval';
+import { exportCommand } from './export';
 import { generateCommand } from './generate';
 import { infoCommand } from './info';
 import { Output, type Streams } from './output';
@@ -29,6 +30,7 @@ export async function runProgram(argv: readonly string[], streams: Streams = pro
     chatCommand(streams),
     generateCommand(streams),
     evalCommand(streams),
+    exportCommand(streams),
     infoCommand(streams),
     doctorCommand(streams),
     reportCommand(streams),
