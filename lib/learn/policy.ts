@@ -24,6 +24,8 @@ export interface PolicyTokenizer {
 export interface PolicyModel {
   readonly config: { readonly maxPositions: number };
   readonly tokenizer: PolicyTokenizer;
+  /** A LoRA adapter that stands on frozen weights; absent or null for none. */
+  readonly adapter?: object | null;
   generate(prompts: readonly Prompt[], options?: GenerateOptions): Promise<Completion[][]>;
   /**
    * Log-probabilities of the tokens after the prompt, given what is before them, logits divided by `temperature`.
@@ -39,7 +41,8 @@ export interface PolicyModel {
     candidates: Int32Array,
     options?: { signal?: AbortSignal },
   ): Promise<Float32Array[]>;
-  clone(): Promise<PolicyModel>;
+  /** `adapter: false`: without a LoRA adapter, if there is one. */
+  clone(options?: { adapter?: boolean }): Promise<PolicyModel>;
   dispose(): Promise<void>;
 }
 

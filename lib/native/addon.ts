@@ -131,12 +131,25 @@ export interface NativeLogprobs {
   entropies: Float32Array[];
 }
 
+/** A low-rank adapter: for each of `matrices`, y = x W^T + scale (x A^T) B^T, scale = alpha / rank. */
+export interface NativeAdapter {
+  rank: number;
+  alpha: number;
+  /** scale = alpha / sqrt(rank). */
+  rsLora: boolean;
+  /** Names of projections, e.g. `model.layers.0.self_attn.q_proj.weight`. */
+  matrices: string[];
+}
+
 export interface NativeModel {
   /** Reads and repacks tensors; validates type, shape and range against the real file. */
   loadTensors(tensors: TensorLocation[], handle: NativeHandle): Promise<void>;
   /** Names of parameters not loaded yet. */
   missingTensors(): string[];
+  /** Those of the adapter, if there is one, come last. */
   parameterNames(): string[];
+  /** What a learner trains: the adapter's parameters, or all where there is none. */
+  trainedNames(): string[];
   parameterShape(name: string): number[];
   /** Row-major values in Hugging Face layout. */
   readTensor(name: string): Promise<Float32Array>;
@@ -158,12 +171,30 @@ export interface NativeModel {
   /** Models with a scoring head: its outputs at the last token of each sequence, `scoreLabels` each. */
   scoreLast(sequences: Int32Array[], handle: NativeHandle): Promise<Float32Array[]>;
   /**
-   * Writes one safetensors file (all parameters, Hugging Face names and layout, `metadata` strings in the header)
+   * Writes one safetensors file (all weights, an adapter added to them, Hugging Face names and layout, `metadata` strings in the header)
    * under a temporary name, fsyncs, renames. dtype of the stored values: f32, f16 or bf16.
    */
   saveSafetensors(path: string, dtype: 'f32' | 'f16' | 'bf16', handle: NativeHandle): Promise<void>;
-  /** Shares storage until either side changes (copy on write, tensor by tensor). Queued like any operation. */
-  clone(): Promise<NativeModel>;
+  /**
+   * Puts an adapter on the model, in place of another, all or nothing. `tensors`: its values, under the names that PEFT
+   * gives them in its files; none for fresh ones that follow from the seed.
+   */
+  attachAdapter(
+    adapter: NativeAdapter,
+    seed: bigint,
+    tensors: TensorLocation[],
+    handle: NativeHandle,
+  ): Promise<void>;
+  adapter(): NativeAdapter | null;
+  /** As `saveSafetensors`, of the adapter's parameters alone. */
+  saveAdapter(path: string, dtype: 'f32' | 'f16' | 'bf16', handle: NativeHandle): Promise<void>;
+  /** Adds the adapter to the weights and takes it off, all or nothing. */
+  mergeAdapter(handle: NativeHandle): Promise<void>;
+  /**
+   * Shares storage until either side changes (copy on write, tensor by tensor). Queued like any operation. Without the
+   * adapter it is the model that the adapter stands on.
+   */
+  clone(withAdapter?: boolean): Promise<NativeModel>;
   /** Bytes of weights held by this model alone or shared. */
   weightBytes(): number;
   /** Increases by one with every change of the weights. */
@@ -215,7 +246,7 @@ export interface NativeLearner {
     temperature: number,
     handle: NativeHandle,
   ): Promise<Float32Array[]>;
-  /** Accumulated gradient in Hugging Face layout; tied embeddings: sum of the head's and the input's. */
+  /** Accumulated gradient of a trained parameter in Hugging Face layout; tied: sum of the head's and the input's. */
   gradient(name: string): Promise<Float32Array>;
   /** Clips, updates, zeroes the gradient. Rejects with 'TRAINING_DIVERGED' (weights untouched) if not finite. */
   step(options: NativeAdamW): Promise<{ gradNorm: number }>;

@@ -9,7 +9,9 @@ import { availableParallelism } from 'node:os';
 import { z } from 'zod';
 import type { LspError } from '../errors';
 import { LOSS_NAMES } from '../lsp/loss-recipes';
+import { LORA_TARGETS, MAX_RANK } from '../model/adapter/lora';
 import { describe, invalid, isRecord, nearestName, unknownOption } from '../options';
+import { targetsOf } from './lora-options';
 
 /** How an option is written on a command line. */
 export type OptionKind = 'integer' | 'number' | 'text' | 'choice' | 'bytes';
@@ -24,6 +26,8 @@ export interface OptionMeta {
   group: string;
   /** What a resumed run may change, since it alters no result. */
   resumable?: boolean;
+  /** How the help writes the value, where its kind does not say it. */
+  valueName?: string;
 }
 
 const metas = z.registry<OptionMeta>();
@@ -74,6 +78,7 @@ const bytes = (meta: Omit<OptionMeta, 'kind' | 'expected'>) =>
 const RUN = 'Run';
 const PLAY = 'Self-play';
 const LEARNING = 'Learning';
+const LORA = 'LoRA';
 const MACHINE = 'Machine';
 
 /** Keys in the order of the help. Defaults that depend on other options are resolved in `resolveTrainOptions`. */
@@ -167,6 +172,29 @@ const schema = z.strictObject({
     description: 'estimator of the KL to the starting model',
   }),
   klBeta: number({ group: LEARNING, description: 'weight of the KL; 0 is off' }, 0),
+  loraRank: integer(
+    { group: LORA, description: 'train a LoRA adapter of this rank; the weights stay as they are' },
+    1,
+    MAX_RANK,
+  ).optional(),
+  loraAlpha: number(
+    { group: LORA, description: 'the adapter is scaled by alpha / rank' },
+    0,
+    true,
+  ).optional(),
+  loraTargets: text({
+    group: LORA,
+    description: `projections that get one: some of ${LORA_TARGETS.join(',')}`,
+    valueName: 'list',
+  }).optional(),
+  loraScaling: choice(['lora', 'rslora'], {
+    group: LORA,
+    description: 'alpha / rank, or alpha / the root of the rank',
+  }).optional(),
+  loraBase: choice(['f32', 'bf16'], {
+    group: LORA,
+    description: 'how the frozen weights are held: bf16 takes half the memory',
+  }).optional(),
   threads: integer({ group: MACHINE, description: 'compute threads', resumable: true }, 1, 256),
   memoryBudget: bytes({
     group: MACHINE,
@@ -230,6 +258,13 @@ const WORLD_DEFAULTS = {
   klBeta: 0,
 } as const;
 
+/**
+ * An adapter wants a rate some ten times that of all weights (Schulman et al. 2025, "LoRA without regret"; docs/lora.md
+ * has our own curves).
+ */
+const LORA_RATE_FACTOR = 10;
+const LORA_OPTIONS = ['loraAlpha', 'loraTargets', 'loraScaling', 'loraBase'] as const;
+
 /** A function takes more tokens than a sentence, its specification and tests too; a sum and its story some. */
 const CODING_DEFAULTS = { maxNewTokens: 128, queryTokens: 160 } as const;
 const MATHEMATICS_DEFAULTS = { maxNewTokens: 96, queryTokens: 96 } as const;
@@ -271,9 +306,15 @@ export function defaultOf(name: TrainOptionName): string {
     const others = Object.values(GAME_DEFAULTS).flatMap(({ words, values }) =>
       values[name] === undefined || values[name] === usual ? [] : [`${values[name]} in ${words}`],
     );
-    return others.length === 0 ? String(usual) : `${usual}; ${others.join(', ')}`;
+    const adapters = name === 'learningRate' ? [`${LORA_RATE_FACTOR} times that for LoRA`] : [];
+    return [`${usual}`, [...others, ...adapters].join(', ')].filter((part) => part !== '').join('; ');
   }
   if (name === 'preset') return 'recommended';
+  if (name === 'loraRank') return 'none: all weights are trained';
+  if (name === 'loraAlpha') return 'twice the rank';
+  if (name === 'loraTargets') return 'all';
+  if (name === 'loraScaling') return 'lora';
+  if (name === 'loraBase') return 'f32';
   if (name === 'selfReward') return '0.1 with recommended (0 in the tiny world), 0.2 with paper, else 0';
   if (name === 'threads') return 'all cores';
   if (name === 'memoryBudget') return '1 GiB, less where memory is short';
@@ -319,6 +360,9 @@ export function resolveTrainOptions(given: Readonly<Record<string, unknown>>): T
   const withDefaults = {
     ...ofGame,
     selfReward: defaultSelfReward(given, preset),
+    ...(given.loraRank !== undefined && {
+      learningRate: Number((LORA_RATE_FACTOR * Number(ofGame.learningRate)).toPrecision(12)),
+    }),
     threads: availableParallelism(),
     ...(given.loss === 'dapo' &&
       given.queriesFile !== undefined && {
@@ -396,6 +440,18 @@ function checkTogether(options: z.infer<typeof schema>, given: Readonly<Record<s
   if (options.task === 'open' && options.reward === undefined && options.rewardModel === undefined) {
     throw invalid('rewardModel', "a reward model (or a `reward`) with the task 'open'", undefined);
   }
+  if (options.loraRank === undefined) {
+    const [name] = LORA_OPTIONS.filter((one) => options[one] !== undefined);
+    if (name !== undefined) {
+      throw invalid(
+        name,
+        'nothing without `loraRank`',
+        options[name],
+        'The rank makes it a training of an adapter.',
+      );
+    }
+  }
+  targetsOf(options.loraTargets);
   if (options.overlongTokens > options.maxNewTokens) {
     throw invalid('overlongTokens', 'at most `maxNewTokens`', options.overlongTokens);
   }

@@ -25,13 +25,7 @@ class LearnerState : public Dependent {
   void refresh() {
     if (learner_ == nullptr) return;
     steps_.store(learner_->step_count());
-    const ParameterList& parameters = session_->parameters();
-    int64_t values = 0;
-    for (int i = 0; i < parameters.count(); ++i) values += parameters[i].stored_floats();
-    const bool tied = parameters.head() == parameters.embedding();  // then its gradient is kept in two parts
-    const int64_t gradients = values + (tied ? parameters[parameters.embedding()].stored_floats() : 0);
-    const int64_t moments = learner_->step_count() > 0 ? 2 * values : 0;
-    set_bytes(4 * (gradients + moments));
+    set_bytes(learner_->bytes());
   }
   void release() override {
     disposed_.store(true);
@@ -102,9 +96,9 @@ class LearnerObject : public Napi::ObjectWrap<LearnerObject> {
   Napi::Value gradient(const Napi::CallbackInfo& info) {
     return promised(info.Env(), [&] {
       check_usable();
-      const int index = state_->session()->parameters().find(to_string(info[0], "name"));
       return submit(
-          nullptr, [index](Learner& learner) { return learner.gradient(index); }, from_floats);
+          nullptr, [name = to_string(info[0], "name")](Learner& learner) { return learner.gradient(name); },
+          from_floats);
     });
   }
 

@@ -2,11 +2,14 @@
 
 #include <cstring>
 
+#include "model/lora.h"
+
 namespace lsp {
 
 namespace {
 
 Buffer copy_of(const Buffer& from) {
+  if (from.count() == 0) return Buffer();  // null stays null
   Buffer copy(from.count());
   std::memcpy(copy.data(), from.data(), static_cast<size_t>(from.count()) * sizeof(float));
   return copy;
@@ -16,8 +19,10 @@ Buffer copy_of(const Buffer& from) {
 
 Gradients::Gradients(const Model& model) : tied_(model.config().tied) {
   const ParameterList& parameters = model.parameters();
-  for (int i = 0; i < parameters.count(); ++i) buffers_.emplace_back(parameters[i].stored_floats());
-  if (tied_) tied_input_ = Buffer(parameters[parameters.embedding()].stored_floats());
+  for (int i = 0; i < parameters.count(); ++i)
+    buffers_.push_back(parameters.trains(i) ? Buffer(parameters[i].stored_floats()) : Buffer());
+  if (tied_ && parameters.trains(parameters.embedding()))
+    tied_input_ = Buffer(parameters[parameters.embedding()].stored_floats());
 }
 
 float* Gradients::input_part(int parameter) { return tied_ && parameter == 0 ? tied_input_.data() : nullptr; }
@@ -181,20 +186,24 @@ class LayerBackward {
   }
 
   void bias_gradient(int bias, const float* dy) {
+    if (g_.of(bias) == nullptr) return;
     model_.kernels().bias->backward(model_.exec(), {g_.of(bias), dy, t_, model_.parameters()[bias].rows});
   }
 
-  // dW += dy^T x
+  // dW += dy^T x, or the gradients of W's adapter
   void weight_gradient(int weight, const float* dy, const float* x, int64_t k) {
+    adapter_weight_gradient(model_, g_, weight, dy, x, k, t_);
+    if (g_.of(weight) == nullptr) return;
     const int64_t n = model_.parameters()[weight].rows;
     model_.kernels().linear->backward_weight(model_.exec(), {g_.of(weight), dy, x, n, k, t_, k, n});
   }
 
-  // dx = dy W, or dx += dy W
+  // dx = dy W, or dx += dy W; after weight_gradient
   void input_gradient(int weight, const float* dy, float* dx, int64_t k, bool accumulate) {
     const int64_t n = model_.parameters()[weight].rows;
     model_.kernels().linear->backward_input(model_.exec(),
-                                            {dx, dy, model_.weight(weight), k, n, t_, k, n, accumulate});
+                                            {dx, dy, model_.panels(weight), k, n, t_, k, n, accumulate});
+    adapter_input_gradient(model_, weight, dx, k, t_);
   }
 
   Model& model_;
@@ -217,11 +226,12 @@ void backward(Model& model, const TokenBatch& batch, Activations& a, const float
   LayerBackward layer(model, batch, a, s, gradients);
   std::memset(s.dx, 0, static_cast<size_t>(t * c.hidden) * sizeof(float));
   layer.norm(model.parameters().final_norm(), dhidden, a.residual_final, a.rstd_final);
-  for (int64_t i = c.layers - 1; i >= 0; --i) {
+  for (int64_t i = c.layers - 1; i >= model.parameters().first_trained_layer(); --i) {
     operation.poll();
     if (a.keep() == Keep::inputs) recompute_layer(model, batch, a, i);
     layer.run(i);
   }
+  if (gradients.embedding_input() == nullptr) return;
   model.kernels().embedding->backward(
       model.exec(), {gradients.embedding_input(), s.dx, batch.ids.data(), t, c.hidden, c.padding_id});
 }

@@ -1,6 +1,7 @@
 #include "model/forward.h"
 
 #include "model/kv_cache.h"
+#include "model/lora.h"
 
 namespace lsp {
 
@@ -156,19 +157,15 @@ class LayerForward {
                                                       t_ * heads, c_.head_size, c_.norm_eps});
   }
 
-  struct Projection {
-    int weight;
-    float* y;
-  };
-
-  void project(std::initializer_list<Projection> projections, const float* x, int64_t k) {
+  void project(std::initializer_list<AdaptedPart> projections, const float* x, int64_t k) {
     LinearPart parts[3];
     int count = 0;
-    for (const Projection& projection : projections) {
+    for (const AdaptedPart& projection : projections) {
       const int64_t n = model_.parameters()[projection.weight].rows;
       parts[count++] = {model_.panels(projection.weight), n, projection.y, n};
     }
     model_.kernels().linear->forward(model_.exec(), {parts, count, x, k, t_, k});
+    adapter_forward(model_, projections.begin(), count, x, k, t_);
   }
 
   void attend(int64_t index, const LayerActivations& layer) {

@@ -33,9 +33,11 @@ Learner::Learner(Model& model, int64_t activation_bytes, bool recompute)
     : model_(model),
       activation_bytes_(activation_bytes),
       keep_(recompute ? Keep::inputs : Keep::all),
-      gradients_(model) {
+      gradients_(model),
+      adapter_generation_(model.adapter_generation()) {
   model.check_language_model();
-  LSP_CHECK(model.weight_type() == WeightType::f32, "INVALID_ARGUMENT",
+  LSP_CHECK(model.weight_type() == WeightType::f32 || model.parameters().adapter() != nullptr,
+            "INVALID_ARGUMENT",
             "Expected a model with weights in f32 but this one holds them in bf16, frozen.");
 }
 
@@ -43,7 +45,30 @@ int64_t Learner::activation_bytes_per_token(const ModelConfig& c, bool recompute
   return 4 * tree_pass_floats_per_token(c, recompute ? Keep::inputs : Keep::all);
 }
 
+void Learner::check_adapter() const {
+  LSP_CHECK(model_.adapter_generation() == adapter_generation_, "INVALID_ARGUMENT",
+            "Expected the adapter that this learner was made for but the model has another one, or none.");
+}
+
+std::vector<int> Learner::trained() const {
+  std::vector<int> indices;
+  for (int i = 0; i < model_.parameters().count(); ++i)
+    if (model_.parameters().trains(i)) indices.push_back(i);
+  return indices;
+}
+
+int64_t Learner::bytes() const {
+  const ParameterList& parameters = model_.parameters();
+  if (model_.adapter_generation() != adapter_generation_) return 0;
+  int64_t floats = 0, inputs = 0;
+  for (const int i : trained()) floats += parameters[i].stored_floats();
+  if (parameters.head() == parameters.embedding() && parameters.trains(parameters.embedding()))
+    inputs = parameters[parameters.embedding()].stored_floats();  // a tied gradient is kept in two parts
+  return 4 * (floats + inputs + (m_.empty() ? 0 : 2 * floats));
+}
+
 void Learner::check(const std::vector<TrainSequence>& sequences, float temperature) const {
+  check_adapter();
   LSP_CHECK(temperature > 0.0f, "INVALID_ARGUMENT", "Expected a temperature above 0 in training.");
   for (const TrainSequence& sequence : sequences) {
     check_tokens(model_.config(), sequence.tokens, "sequence");
@@ -99,7 +124,12 @@ SequenceValues Learner::logprobs(const std::vector<TrainSequence>& sequences, fl
   return run(sequences, nullptr, temperature, operation);
 }
 
-std::vector<float> Learner::gradient(int parameter) {
+std::vector<float> Learner::gradient(const std::string& name) {
+  check_adapter();
+  const int parameter = model_.parameters().find(name);
+  LSP_CHECK(
+      model_.parameters().trains(parameter), "INVALID_ARGUMENT",
+      "Expected the name of a trained parameter but '" + name + "' is frozen: the adapter alone is trained.");
   const ParameterSpec& spec = model_.parameters()[parameter];
   std::vector<float> values(static_cast<size_t>(spec.rows * std::max<int64_t>(spec.columns, 1)));
   unpack_parameter(spec, gradients_.of(parameter), values.data());
@@ -112,9 +142,11 @@ std::vector<float> Learner::gradient(int parameter) {
 }
 
 double Learner::step(const AdamWOptions& o) {
+  check_adapter();
   const ParameterList& parameters = model_.parameters();
+  const std::vector<int> indices = trained();
   double squares = 0.0;
-  for (int i = 0; i < parameters.count(); ++i) {
+  for (const int i : indices) {
     double part = 0.0;
     model_.kernels().grad_norm->sum_of_squares(
         model_.exec(), {&part, gradients_.of(i), gradients_.input_part(i), parameters[i].stored_floats()});
@@ -125,28 +157,30 @@ double Learner::step(const AdamWOptions& o) {
   const double norm = std::sqrt(squares);
   const double scale = norm > o.max_grad_norm ? o.max_grad_norm / (norm + 1e-6) : 1.0;
   if (m_.empty()) {
-    std::vector<Buffer> m, v;
-    for (int i = 0; i < parameters.count(); ++i) {
-      m.emplace_back(parameters[i].stored_floats());
-      v.emplace_back(parameters[i].stored_floats());
+    std::vector<Buffer> m(static_cast<size_t>(parameters.count())),
+        v(static_cast<size_t>(parameters.count()));
+    for (const int i : indices) {
+      m[static_cast<size_t>(i)] = Buffer(parameters[i].stored_floats());
+      v[static_cast<size_t>(i)] = Buffer(parameters[i].stored_floats());
     }
     m_ = std::move(m);
     v_ = std::move(v);
   }
   // All new storage first: past this point nothing can fail halfway.
   std::vector<std::shared_ptr<Buffer>> updated;
-  for (int i = 0; i < parameters.count(); ++i) updated.push_back(model_.writable(i));
+  for (const int i : indices) updated.push_back(model_.writable(i));
   ++steps_;
-  for (int i = 0; i < parameters.count(); ++i) {
+  auto storage = updated.begin();
+  for (const int i : indices) {
     const size_t at = static_cast<size_t>(i);
     model_.kernels().adamw->step(
         model_.exec(),
-        {updated[at]->data(), model_.weight(i), m_[at].data(), v_[at].data(), gradients_.of(i),
+        {(*storage)->data(), model_.weight(i), m_[at].data(), v_[at].data(), gradients_.of(i),
          gradients_.input_part(i), parameters[i].stored_floats(), static_cast<float>(scale), o.learning_rate,
          o.beta1, o.beta2, o.eps, parameters[i].is_matrix() ? o.weight_decay : 0.0f,
          static_cast<float>(1.0 - power(static_cast<double>(o.beta1), steps_)),
          static_cast<float>(1.0 - power(static_cast<double>(o.beta2), steps_))});
-    model_.publish(i, std::move(updated[at]));
+    model_.publish(i, std::move(*storage++));
   }
   model_.bump_version();
   gradients_.clear();
@@ -154,12 +188,13 @@ double Learner::step(const AdamWOptions& o) {
 }
 
 void Learner::save_state(const std::string& path, const Operation& operation) const {
+  check_adapter();
   const ParameterList& parameters = model_.parameters();
   std::vector<TensorToWrite> tensors;
-  for (int i = 0; i < parameters.count() && !m_.empty(); ++i) {
+  for (const int i : m_.empty() ? std::vector<int>() : trained()) {
     const size_t at = static_cast<size_t>(i);
-    tensors.push_back({parameters[i].name + ".m", &parameters[i], m_[at].data()});
-    tensors.push_back({parameters[i].name + ".v", &parameters[i], v_[at].data()});
+    tensors.push_back({parameters[i].name + ".m", &parameters[i], m_[at].data(), {}});
+    tensors.push_back({parameters[i].name + ".v", &parameters[i], v_[at].data(), {}});
   }
   write_safetensors(path, StoredType::f32, tensors,
                     {{"format", "pt"}, {"step_count", std::to_string(steps_)}}, operation);
@@ -167,6 +202,7 @@ void Learner::save_state(const std::string& path, const Operation& operation) co
 
 void Learner::load_state(const std::vector<TensorLocation>& tensors, int64_t steps,
                          const Operation& operation) {
+  check_adapter();
   const ParameterList& parameters = model_.parameters();
   std::vector<Buffer> m(static_cast<size_t>(parameters.count())), v(static_cast<size_t>(parameters.count()));
   for (const TensorLocation& tensor : tensors) {
@@ -177,10 +213,12 @@ void Learner::load_state(const std::vector<TensorLocation>& tensors, int64_t ste
     LSP_CHECK(suffix == ".m" || suffix == ".v", "INVALID_CHECKPOINT",
               "Expected optimizer moments but received '" + tensor.name + "'.");
     const int index = parameters.find(tensor.name.substr(0, tensor.name.size() - 2));
+    LSP_CHECK(parameters.trains(index), "INVALID_CHECKPOINT",
+              "Expected moments of what is trained but received '" + tensor.name + "'.");
     (suffix == ".m" ? m : v)[static_cast<size_t>(index)] = read_tensor(tensor, parameters[index], operation);
   }
   const bool none = tensors.empty() && steps == 0;
-  for (int i = 0; i < parameters.count() && !none; ++i) {
+  for (const int i : none ? std::vector<int>() : trained()) {
     LSP_CHECK(m[static_cast<size_t>(i)].count() > 0 && v[static_cast<size_t>(i)].count() > 0,
               "INVALID_CHECKPOINT",
               "Expected both moments of '" + parameters[i].name + "' in the optimizer state.");

@@ -1,4 +1,5 @@
-// Training: log-probabilities, gradients in micro-batches, AdamW.
+// Training: log-probabilities, gradients in micro-batches, AdamW. A model with an adapter is frozen but for
+// that: gradients and moments exist of what is trained alone.
 #pragma once
 
 #include <memory>
@@ -30,9 +31,11 @@ class Learner {
   SequenceValues logprobs(const std::vector<TrainSequence>& sequences, float temperature,
                           const Operation& operation);
 
-  // Row-major, Hugging Face layout; both parts of a tied embedding added.
-  std::vector<float> gradient(int parameter);
+  // Row-major, Hugging Face layout; both parts of a tied embedding added. Of a trained parameter.
+  std::vector<float> gradient(const std::string& name);
   void zero_gradient() { gradients_.clear(); }
+  // Bytes of gradients and moments.
+  int64_t bytes() const;
   // Clips, updates, zeroes the gradient; returns the norm before clipping. Throws Error("TRAINING_DIVERGED")
   // and leaves everything alone when the gradient is not finite.
   double step(const AdamWOptions& options);
@@ -49,13 +52,18 @@ class Learner {
   SequenceValues run(const std::vector<TrainSequence>& sequences, const SequenceValues* loss_gradient,
                      float temperature, const Operation& operation);
   void check(const std::vector<TrainSequence>& sequences, float temperature) const;
+  // Throws Error("INVALID_ARGUMENT") when the model's adapter is no longer the one that this learner trains.
+  void check_adapter() const;
+  // Indices of what is trained.
+  std::vector<int> trained() const;
 
   Model& model_;
   const int64_t activation_bytes_;
   const Keep keep_;
   Gradients gradients_;
-  std::vector<Buffer> m_, v_;  // allocated at the first step
+  std::vector<Buffer> m_, v_;  // by parameter; allocated at the first step
   int64_t steps_ = 0;
+  const int64_t adapter_generation_;
 };
 
 }  // namespace lsp

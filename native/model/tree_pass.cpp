@@ -266,7 +266,7 @@ class TreePass {
       model_.kernels().logprob->backward(
           model_.exec(),
           {g.dhidden_rows.data(), gradients_->of(head), upstream.data(), m.lse.data(), m.hidden.data(),
-           model_.weight(head), piece.targets.data(), piece.scored(), c_.hidden, c_.vocab,
+           model_.panels(head), piece.targets.data(), piece.scored(), c_.hidden, c_.vocab,
            1.0f / options_.temperature, first, std::min(first + kHeadColumns, c_.vocab)});
     }
     std::memset(g.dhidden.data(), 0, static_cast<size_t>(piece.tokens() * c_.hidden) * sizeof(float));

@@ -20,6 +20,7 @@ import type { Reward } from '../../rewards/reward';
 import type { RewardModel } from '../../rewards/reward-model';
 import { softOverlong } from '../../rewards/soft-overlong';
 import { WorkerReward } from '../../rewards/worker-reward';
+import { loraOf } from '../../run/lora-options';
 import type { TrainOptions } from '../../run/train-options';
 import { gameOf, type Pieces } from './games';
 
@@ -34,11 +35,18 @@ export function scheduleOf(options: TrainOptions): Schedule {
   return warmupSteps > 0 ? warmUp(warmupSteps, main) : main;
 }
 
-export async function makeLearner(model: LanguageModel, options: TrainOptions): Promise<Learner> {
+/** @param adapter where a resumed run's adapter lies */
+export async function makeLearner(
+  model: LanguageModel,
+  options: TrainOptions,
+  adapter: string | undefined,
+): Promise<Learner> {
+  const lora = loraOf(options);
   return Learner.create(model, {
     learningRate: scheduleOf(options),
     weightDecay: options.weightDecay,
     maxGradNorm: options.maxGradNorm,
+    ...(lora && { lora: adapter === undefined ? lora : { adapter } }),
   });
 }
 

@@ -14,7 +14,7 @@ static void forward_parts(Exec& exec, const LinearForward& f, const T* Panels::*
     const LinearPart& part = f.parts[i];
     parts[i] = {{part.weight.*values, f.k}, part.n, part.y, part.ldy, kPanelColumns};
   }
-  gemm<Factor>(exec, {parts, f.part_count, row_major(f.x, f.ldx), f.t, f.k, false});
+  gemm<Factor>(exec, {parts, f.part_count, row_major(f.x, f.ldx), f.t, f.k, f.accumulate});
 }
 
 static void linear_forward(Exec& exec, const LinearForward& f) {
@@ -25,9 +25,18 @@ static void linear_forward(Exec& exec, const LinearForward& f) {
   }
 }
 
+template <class T>
+static void backward_input_with(Exec& exec, const LinearBackwardInput& b, const T* values) {
+  const GemmPart<TransposedFactor<T>> part{{values, b.k}, b.k, b.dx, b.lddx, kPanelColumns};
+  gemm<TransposedFactor<T>>(exec, {&part, 1, row_major(b.dy, b.lddy), b.t, b.n, b.accumulate});
+}
+
 static void linear_backward_input(Exec& exec, const LinearBackwardInput& b) {
-  const GemmPart<TransposedFactor> part{{b.weight, b.k}, b.k, b.dx, b.lddx, kPanelColumns};
-  gemm<TransposedFactor>(exec, {&part, 1, row_major(b.dy, b.lddy), b.t, b.n, b.accumulate});
+  if (b.weight.bf16 != nullptr) {
+    backward_input_with(exec, b, b.weight.bf16);
+  } else {
+    backward_input_with(exec, b, b.weight.f32);
+  }
 }
 
 static void linear_backward_weight(Exec& exec, const LinearBackwardWeight& b) {

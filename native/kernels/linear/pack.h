@@ -98,20 +98,21 @@ struct RowsFactor {
 
 // The transpose of panels (depth rows each) of a weight, of which the first `n` rows are there: its panels
 // run over what were rows of a panel.
+template <class T>
 struct TransposedFactor {
   using Value = float;
   static constexpr bool kCopies = true;
-  const float* panels;
+  static constexpr int64_t kSize = sizeof(T);
+  const T* panels;
   int64_t depth;
 
-  const float* from(int64_t panel, int64_t k_offset) const {
+  const T* from(int64_t panel, int64_t k_offset) const {
     return panels + (k_offset * depth) + panel * kPanelColumns * kPanelColumns;
   }
   const float* block(int64_t panel, int64_t k_offset, int64_t k, float* to) const {
     const int64_t width = min_of(kPanelColumns, depth - panel * kPanelColumns);
     for (int64_t p = 0; p < k; p += kLanes) {
-      const float* square =
-          from(panel, k_offset) + p / kPanelColumns * depth * kPanelColumns + p % kPanelColumns;
+      const T* square = from(panel, k_offset) + p / kPanelColumns * depth * kPanelColumns + p % kPanelColumns;
       for (int64_t column = 0; column < kPanelColumns; column += kLanes) {
         Vec v[kLanes];
         for (int64_t i = 0; i < kLanes; ++i)
@@ -123,8 +124,8 @@ struct TransposedFactor {
     return to;
   }
   Ahead ahead(int64_t panel, int64_t k_offset, int64_t, int64_t) const {
-    return {reinterpret_cast<const char*>(from(panel, k_offset)), 4 * kPanelColumns,
-            4 * kPanelColumns * depth, 0};
+    return {reinterpret_cast<const char*>(from(panel, k_offset)), kSize * kPanelColumns,
+            kSize * kPanelColumns * depth, 0};
   }
 };
 

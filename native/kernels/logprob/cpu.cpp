@@ -154,24 +154,35 @@ static void logit_gradients(const LogprobBackward& b, int64_t row, int64_t begin
   if (target >= 0 && target < kPanelColumns) z[target] += scale;
 }
 
-static void logprob_backward(Exec& exec, const LogprobBackward& b) {
+template <class T>
+static void backward_with(Exec& exec, const LogprobBackward& b, const T* values) {
   float* dz = exec.shared(2, b.t * kBackwardColumns);  // panels (columns / 32, T, 32)
   const int64_t panel_floats = b.t * kPanelColumns;
   for (int64_t begin = b.first; begin < b.last; begin += kBackwardColumns) {
     const int64_t count = min_of(kBackwardColumns, b.last - begin);
-    const float* weight = b.weight + begin * b.c;
-    const GemmPart<PanelFactor<float>> to_logits{{weight, b.c}, count, dz, kPanelColumns, panel_floats};
-    gemm<PanelFactor<float>>(exec, {&to_logits, 1, row_major(b.hidden, b.c), b.t, b.c, false},
-                             [&](int64_t row, int64_t rows, int64_t panel) {
-                               float* z = dz + panel * panel_floats;
-                               for (int64_t i = row; i < row + rows; ++i)
-                                 logit_gradients(b, i, begin + panel * kPanelColumns, z + i * kPanelColumns);
-                             });
-    const GemmPart<TransposedFactor> to_hidden{{weight, b.c}, b.c, b.dhidden, b.c, kPanelColumns};
-    gemm<TransposedFactor>(exec, {&to_hidden, 1, {dz, kPanelColumns, panel_floats}, b.t, count, begin > 0});
+    const T* weight = values + begin * b.c;
+    const GemmPart<PanelFactor<T>> to_logits{{weight, b.c}, count, dz, kPanelColumns, panel_floats};
+    gemm<PanelFactor<T>>(exec, {&to_logits, 1, row_major(b.hidden, b.c), b.t, b.c, false},
+                         [&](int64_t row, int64_t rows, int64_t panel) {
+                           float* z = dz + panel * panel_floats;
+                           for (int64_t i = row; i < row + rows; ++i)
+                             logit_gradients(b, i, begin + panel * kPanelColumns, z + i * kPanelColumns);
+                         });
+    const GemmPart<TransposedFactor<T>> to_hidden{{weight, b.c}, b.c, b.dhidden, b.c, kPanelColumns};
+    gemm<TransposedFactor<T>>(exec,
+                              {&to_hidden, 1, {dz, kPanelColumns, panel_floats}, b.t, count, begin > 0});
+    if (b.dweight == nullptr) continue;
     const GemmPart<PanelFactor<float>> to_weight{
         {dz, b.t}, count, b.dweight + begin * b.c, kPanelColumns, b.c * kPanelColumns};
     gemm<PanelFactor<float>>(exec, {&to_weight, 1, column_major(b.hidden, b.c), b.c, b.t, true});
+  }
+}
+
+static void logprob_backward(Exec& exec, const LogprobBackward& b) {
+  if (b.weight.bf16 != nullptr) {
+    backward_with(exec, b, b.weight.bf16);
+  } else {
+    backward_with(exec, b, b.weight.f32);
   }
 }
 
