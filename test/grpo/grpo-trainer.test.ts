@@ -179,6 +179,8 @@ describe('GrpoTrainer', () => {
       const asked = results.reduce((sum, { samples }) => sum + samples.length, 0);
       expect(asked).toBeGreaterThan(6); // some had to be drawn again
       expect(trainer.state().position).toBe(asked);
+      const drawn = rowsAt(await readQueries(ROWS), 0n, 0, asked).map(({ info }) => info['id']);
+      expect(results.flatMap(({ samples }) => samples.map(({ info }) => info['id']))).toEqual(drawn);
       expect(learner.calls.map(({ groups }) => groups.length)).toEqual([3, 3]);
       expect(new Set(model.seen.map((prompts) => prompts.length)).size).toBeGreaterThan(1);
 
