@@ -188,6 +188,29 @@ export class Learner implements AsyncDisposable {
   }
 
   /**
+   * A dry step: takes all the memory that training on such groups will take, so that a run fails at once or not at
+   * all. Moments and weights of its own are kept; a key-value cache of `cacheBytes`, and the activations of as many of
+   * the groups as fill a micro-batch, are given back. Weights, gradient and update count stay as they are.
+   *
+   * @param groups as long as any that will come; the ids do not matter
+   * @throws LspError OUT_OF_MEMORY, INVALID_ARGUMENT (a gradient has been accumulated), PROMPT_TOO_LONG, DISPOSED
+   */
+  async rehearse(
+    groups: readonly TrainingGroup[],
+    options?: { cacheBytes?: number; signal?: AbortSignal },
+  ): Promise<void> {
+    const given = checkOptions(options, ['cacheBytes', 'signal'], 'rehearse');
+    const cacheBytes = expectInteger('cacheBytes', given.cacheBytes ?? 0, { min: 0 });
+    const signal = expectSignal('signal', given.signal);
+    this.#use();
+    const sequences = this.#checkGroups(groups).flatMap(trainSequences);
+    if (sequences.length === 0) throw invalid('groups', 'at least one completion token', groups);
+    await this.#inOrder(() =>
+      withSignal(signal, (handle) => this.#use().rehearse(sequences, cacheBytes, handle)),
+    );
+  }
+
+  /**
    * The accumulated gradient of a trained parameter, row-major in Hugging Face's layout, before clipping. A tied embedding
    * shows the sum of its use as input and as head.
    */

@@ -40,7 +40,7 @@ export interface LoadOptions {
   threads?: number;
   /**
    * Bytes that a training micro-batch's activations, or the keys and values of the sequences being sampled, may
-   * take (default: 1 GiB, or a quarter of the free memory if that is less). Results do not depend on it.
+   * take (default: 512 MiB, or a quarter of the free memory if that is less). Results do not depend on it.
    */
   memoryBudget?: number;
   signal?: AbortSignal;
@@ -132,7 +132,8 @@ function fittingType({ config, tensors }: ModelSource): WeightType {
   return lossless ? 'bf16' : 'f32';
 }
 
-function nativeConfig(config: ModelConfig): NativeModelConfig {
+/** The geometry as the engine takes it. */
+export function nativeConfig(config: ModelConfig): NativeModelConfig {
   return { ...config, ...(config.padTokenId !== null && { paddingTokenId: config.padTokenId }) };
 }
 

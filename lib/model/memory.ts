@@ -12,7 +12,7 @@ export type WeightType = 'f32' | 'bf16';
 const FLOAT_BYTES = 4;
 const GIGABYTE = 1e9;
 /** Activations of a training micro-batch, or cached keys and values, unless the caller says otherwise. */
-const DEFAULT_WORKING_BYTES = 2 ** 30;
+const DEFAULT_WORKING_BYTES = 2 ** 29;
 
 /** The engine stores matrices in panels of so many rows, and the values of a head in so many columns. */
 const PANEL = 32;
@@ -97,7 +97,7 @@ export function availableMemory(): number {
   return Math.min(free, process.constrainedMemory() || Infinity);
 }
 
-/** Bytes that activations or the key-value cache may take when nobody says: 1 GiB, or a quarter of what is free. */
+/** Bytes that activations or the key-value cache may take when nobody says: 512 MiB, or a quarter of what is free. */
 export function defaultMemoryBudget(): number {
   return Math.max(2 ** 24, Math.min(DEFAULT_WORKING_BYTES, Math.floor(availableMemory() / 4)));
 }

@@ -246,6 +246,11 @@ export interface NativeLearner {
     temperature: number,
     handle: NativeHandle,
   ): Promise<Float32Array[]>;
+  /**
+   * Takes the memory that training will take (moments, own weights, a key-value cache, one micro-batch of the
+   * sequences) and gives back what is not kept. The gradient must be zero, and is afterwards.
+   */
+  rehearse(sequences: NativeTrainSequence[], cacheBytes: number, handle: NativeHandle): Promise<void>;
   /** Accumulated gradient of a trained parameter in Hugging Face layout; tied: sum of the head's and the input's. */
   gradient(name: string): Promise<Float32Array>;
   /** Clips, updates, zeroes the gradient. Rejects with 'TRAINING_DIVERGED' (weights untouched) if not finite. */

@@ -1,8 +1,9 @@
 /**
  * What a run needs of memory and disk, from the geometry alone: said before anything is loaded.
  *
- * An upper bound in the parts that matter (weights, reference, gradients, moments, activations, key-value cache);
- * tokenizer, JavaScript and code add some 200 MB that are listed as such.
+ * The parts that matter (weights, reference, gradients, moments, activations, key-value cache) are those of a dry step
+ * with the longest sequences (Learner.rehearse), which a run begins with; tokenizer, JavaScript and code add some
+ * 200 MB that are listed as such.
  */
 import { totalmem } from 'node:os';
 import { LspError } from '../errors';
@@ -15,7 +16,9 @@ import {
   weightBytes,
   type WeightType,
 } from '../model/memory';
+import { nativeConfig } from '../model/loading';
 import type { ModelConfig } from '../model/types';
+import { loadAddon } from '../native/load';
 
 const FLOAT_BYTES = 4;
 /** Node.js, the tokenizer's tables, the addon's scratch space. */
@@ -24,6 +27,12 @@ const PROCESS_BYTES = 200 * 2 ** 20;
 export interface MemoryWorkload {
   /** Tokens in the key-value cache when it is largest; a shared prefix counts once. */
   cachedTokens: number;
+  /** Tokens of an update's sequences; a shared prefix counts once. */
+  trainedTokens: number;
+  /** Tokens of the longest of them. */
+  longestTokens: number;
+  /** Compute activations again in the backward pass. */
+  gradientCheckpointing?: boolean;
   /** Bytes that the activations of a micro-batch, or the key-value cache, may take. */
   memoryBudget: number;
   /** Whether a frozen reference is kept (a KL term, or a judge). */
@@ -54,11 +63,20 @@ export function estimateTrainingMemory(config: ModelConfig, workload: MemoryWork
     reference: workload.reference && !adapter ? weights : 0,
     gradients: adapter ? trained : gradientBytes(config),
     moments: 2 * trained,
-    activations: workload.memoryBudget,
+    activations: activationBytes(config, workload),
     keyValueCache: Math.min(workload.memoryBudget, cacheBytesPerToken(config) * workload.cachedTokens),
     process: PROCESS_BYTES,
   };
-  return { ...parts, total: Object.values(parts).reduce((sum, bytes) => sum + bytes, 0) };
+  const sum = Object.values(parts).reduce((total, bytes) => total + bytes, 0);
+  // Sequences are sampled, then trained on: the cache is gone when activations are there.
+  return { ...parts, total: sum - Math.min(parts.activations, parts.keyValueCache) };
+}
+
+/** Of the largest micro-batch: all tokens of an update, or as many as the budget holds, but any one sequence. */
+function activationBytes(config: ModelConfig, workload: MemoryWorkload): number {
+  const { memoryBudget, trainedTokens, longestTokens, gradientCheckpointing = false } = workload;
+  const perToken = loadAddon().activationBytesPerToken(nativeConfig(config), gradientCheckpointing);
+  return perToken * Math.min(trainedTokens, Math.max(longestTokens, Math.floor(memoryBudget / perToken)));
 }
 
 /** Bytes of one checkpoint: what is trained and its two moments in f32. */

@@ -317,7 +317,7 @@ export function defaultOf(name: TrainOptionName): string {
   if (name === 'loraBase') return 'f32';
   if (name === 'selfReward') return '0.1 with recommended (0 in the tiny world), 0.2 with paper, else 0';
   if (name === 'threads') return 'all cores';
-  if (name === 'memoryBudget') return '1 GiB, less where memory is short';
+  if (name === 'memoryBudget') return '512 MiB, less where memory is short';
   return '';
 }
 

@@ -80,6 +80,17 @@ class LearnerObject : public Napi::ObjectWrap<LearnerObject> {
     });
   }
 
+  Napi::Value rehearse(const Napi::CallbackInfo& info) {
+    return promised(info.Env(), [&] {
+      check_usable();
+      const std::shared_ptr<Operation> operation = to_operation(info[2], "handle");
+      return submit(operation,
+                    [sequences = to_train_sequences(info[0], "sequences"),
+                     cache_bytes = to_integer(info[1], "cacheBytes", 0, kMaxSafeInteger),
+                     operation](Learner& learner) { learner.rehearse(sequences, cache_bytes, *operation); });
+    });
+  }
+
   Napi::Value logprobs(const Napi::CallbackInfo& info) {
     return promised(info.Env(), [&] {
       check_usable();
@@ -210,6 +221,7 @@ Napi::Function define_learner(Napi::Env env) {
   return L::DefineClass(env, "Learner",
                         {
                             L::InstanceMethod<&L::accumulate>("accumulate"),
+                            L::InstanceMethod<&L::rehearse>("rehearse"),
                             L::InstanceMethod<&L::logprobs>("logprobs"),
                             L::InstanceMethod<&L::gradient>("gradient"),
                             L::InstanceMethod<&L::step>("step"),

@@ -83,10 +83,10 @@ SequenceValues Learner::run(const std::vector<TrainSequence>& sequences, const S
                             float temperature, const Operation& operation) {
   const ScratchRelease release(model_.exec());
   const Keep keep = loss_gradient != nullptr ? keep_ : Keep::nothing;
-  const int64_t capacity = activation_bytes_ / (4 * tree_pass_floats_per_token(model_.config(), keep_));
+
   std::vector<SequenceScores> scores =
       run_tree(model_, sequences, loss_gradient, loss_gradient != nullptr ? &gradients_ : nullptr,
-               {capacity, temperature, keep}, operation);
+               {capacity(), temperature, keep}, operation);
   SequenceValues logprobs;
   for (SequenceScores& score : scores) logprobs.push_back(std::move(score.logprobs));
   return logprobs;
@@ -141,6 +141,53 @@ std::vector<float> Learner::gradient(const std::string& name) {
   return values;
 }
 
+void Learner::ensure_moments() {
+  if (!m_.empty()) return;
+  const ParameterList& parameters = model_.parameters();
+  std::vector<Buffer> m(static_cast<size_t>(parameters.count())), v(static_cast<size_t>(parameters.count()));
+  for (const int i : trained()) {
+    m[static_cast<size_t>(i)] = Buffer(parameters[i].stored_floats());
+    v[static_cast<size_t>(i)] = Buffer(parameters[i].stored_floats());
+  }
+  m_ = std::move(m);
+  v_ = std::move(v);
+}
+
+void Learner::rehearse(const std::vector<TrainSequence>& sequences, int64_t cache_bytes,
+                       const Operation& operation) {
+  check(sequences, 1.0f);
+  LSP_CHECK(gradients_.is_zero(), "INVALID_ARGUMENT", "Expected no gradient before a rehearsal.");
+  // Memory is taken page by page as it is written.
+  ensure_moments();
+  for (const int i : trained()) {
+    operation.poll();
+    const size_t at = static_cast<size_t>(i);
+    if (steps_ == 0) {
+      m_[at].fill_zero();
+      v_[at].fill_zero();
+    }
+    const std::shared_ptr<Buffer> own = model_.writable(i);
+    if (own->data() != model_.weight(i))
+      std::memcpy(own->data(), model_.weight(i), static_cast<size_t>(own->count()) * sizeof(float));
+    model_.publish(i, own);
+  }
+  Buffer((cache_bytes + 3) / 4).fill_zero();
+  std::vector<TrainSequence> some;
+  SequenceValues none;
+  for (int64_t tokens = 0; some.size() < sequences.size() && tokens <= capacity();
+       tokens = TokenTree(some).tokens()) {
+    const TrainSequence& sequence = sequences[some.size()];
+    none.emplace_back(sequence.tokens.size() - static_cast<size_t>(sequence.prompt_length), 0.0f);
+    some.push_back(sequence);
+  }
+  accumulate(some, none, 1.0f, operation);
+  gradients_.clear();
+}
+
+int64_t Learner::capacity() const {
+  return activation_bytes_ / (4 * tree_pass_floats_per_token(model_.config(), keep_));
+}
+
 double Learner::step(const AdamWOptions& o) {
   check_adapter();
   const ParameterList& parameters = model_.parameters();
@@ -156,16 +203,7 @@ double Learner::step(const AdamWOptions& o) {
   }
   const double norm = std::sqrt(squares);
   const double scale = norm > o.max_grad_norm ? o.max_grad_norm / (norm + 1e-6) : 1.0;
-  if (m_.empty()) {
-    std::vector<Buffer> m(static_cast<size_t>(parameters.count())),
-        v(static_cast<size_t>(parameters.count()));
-    for (const int i : indices) {
-      m[static_cast<size_t>(i)] = Buffer(parameters[i].stored_floats());
-      v[static_cast<size_t>(i)] = Buffer(parameters[i].stored_floats());
-    }
-    m_ = std::move(m);
-    v_ = std::move(v);
-  }
+  ensure_moments();
   // All new storage first: past this point nothing can fail halfway.
   std::vector<std::shared_ptr<Buffer>> updated;
   for (const int i : indices) updated.push_back(model_.writable(i));

@@ -31,6 +31,11 @@ class Learner {
   SequenceValues logprobs(const std::vector<TrainSequence>& sequences, float temperature,
                           const Operation& operation);
 
+  // Takes all the memory that training will take, and gives back what is not kept between its phases:
+  // moments, weights of its own, a key-value cache of so many bytes, and a forward and backward pass over as
+  // many of the sequences as fill a micro-batch. Weights and gradient, which must be zero, stay as they are.
+  void rehearse(const std::vector<TrainSequence>& sequences, int64_t cache_bytes, const Operation& operation);
+
   // Row-major, Hugging Face layout; both parts of a tied embedding added. Of a trained parameter.
   std::vector<float> gradient(const std::string& name);
   void zero_gradient() { gradients_.clear(); }
@@ -52,6 +57,8 @@ class Learner {
   SequenceValues run(const std::vector<TrainSequence>& sequences, const SequenceValues* loss_gradient,
                      float temperature, const Operation& operation);
   void check(const std::vector<TrainSequence>& sequences, float temperature) const;
+  void ensure_moments();
+  int64_t capacity() const;  // tokens of a micro-batch
   // Throws Error("INVALID_ARGUMENT") when the model's adapter is no longer the one that this learner trains.
   void check_adapter() const;
   // Indices of what is trained.

@@ -19,6 +19,7 @@ import { RewardModel } from '../../rewards/reward-model';
 import type { Checkpoint } from '../../run/checkpoints';
 import { statusOf } from '../../disk/files';
 import { fingerprintModel, verifyStartingModel, type StartingModel } from '../../model/fingerprint';
+import { estimateTrainingMemory } from '../../run/memory-estimate';
 import { RunDirectory } from '../../run/run-directory';
 import { loraOf, weightTypeOf } from '../../run/lora-options';
 import { resolveTrainOptions, resumeTrainOptions, type TrainOptions } from '../../run/train-options';
@@ -33,6 +34,7 @@ import { preflight } from './preflight';
 import { ProbeLog } from './probe-log';
 import { TrainingReport } from './report';
 import { summarize } from './summary';
+import { longestGroups, workloadOf } from './workload';
 
 export interface TrainRequest {
   /** Options that the user gave. */
@@ -246,13 +248,26 @@ class Session {
   }
 
   /** Tells where the run stands, and measures what is measured before the first step. */
-  async #begin({ resumed, options }: Plan, { run, judge, probes, report }: Parts): Promise<void> {
+  async #begin(
+    { resumed, options }: Plan,
+    { run, policy, learner, judge, probes, report }: Parts,
+  ): Promise<void> {
     this.#output.value({ event: 'start', run: run.path, config: run.config, stepsDone: this.#recorded });
     if (resumed)
       this.#output.line(`Going on after step ${this.#recorded} of ${options.steps} in ${run.path}`);
+    await this.#rehearse(options, policy, learner);
     // A run that was killed between a checkpoint and its probe makes up for it.
     if (this.#recorded % options.checkpointEvery === 0) await probes.ensure(this.#recorded);
     if (judge && this.#recorded === 0) report.judge(await gameOf(options).measureJudge(judge, this.#signal));
+  }
+
+  /** Takes all memory that the run will need, so that it fails now or not at all. */
+  async #rehearse(options: TrainOptions, { config }: LanguageModel, learner: Learner): Promise<void> {
+    const { keyValueCache } = estimateTrainingMemory(config, workloadOf(config, options));
+    await learner.rehearse(longestGroups(config, options), {
+      cacheBytes: keyValueCache,
+      signal: this.#signal,
+    });
   }
 
   async #play({ steps }: TrainOptions, { trainer, run, report, probes }: Parts): Promise<void> {

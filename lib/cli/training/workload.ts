@@ -1,6 +1,6 @@
 /** What a run's options mean for memory. */
 import { defaultMemoryBudget } from '../../model/memory';
-import type { ModelConfig } from '../../model/types';
+import type { ModelConfig, TrainingGroup } from '../../model/types';
 import { adapterSizeOf, weightTypeOf } from '../../run/lora-options';
 import type { MemoryWorkload } from '../../run/memory-estimate';
 import type { TrainOptions } from '../../run/train-options';
@@ -8,6 +8,18 @@ import { needsReference } from './games';
 
 /** Tokens of a prompt: more than the task's prompts have, less than a long document. */
 const PROMPT_TOKENS = 256;
+
+/** Groups as long as any that an update may bring. */
+export function longestGroups(config: ModelConfig, options: TrainOptions): TrainingGroup[] {
+  const { queries, answers, maxNewTokens } = options;
+  const promptTokens = Math.min(PROMPT_TOKENS, config.maxPositions - maxNewTokens);
+  // Ids of which no two sequences have the first in common but those of a group, whose answers differ at once.
+  const ids = (length: number, first: number) => new Int32Array(length).fill(first % config.vocabSize);
+  return Array.from({ length: queries }, (_, query) => ({
+    prompt: ids(promptTokens, query),
+    completions: Array.from({ length: answers }, (__, answer) => ids(maxNewTokens, answer)),
+  }));
+}
 
 export function workloadOf(config: ModelConfig, options: TrainOptions): MemoryWorkload {
   const { queries, answers, maxNewTokens, queryTokens, memoryBudget } = options;
@@ -17,6 +29,8 @@ export function workloadOf(config: ModelConfig, options: TrainOptions): MemoryWo
   const challenger = options.queriesFile === undefined ? promptTokens + queries * queryTokens : 0;
   return {
     cachedTokens: Math.max(solver, challenger),
+    trainedTokens: solver + challenger,
+    longestTokens: promptTokens + Math.max(maxNewTokens, queryTokens),
     memoryBudget: memoryBudget ?? defaultMemoryBudget(),
     reference: needsReference(options),
     adapter: adapterSizeOf(config, options),

@@ -1,0 +1,76 @@
+/**
+ * What a training takes of memory, by the kernel's account of a fresh process, beside what was said before it began;
+ * and that more rollouts do not take more.
+ */
+import { execFileSync } from 'node:child_process';
+import { openModelSource } from '../../lib/model/formats';
+import { estimateTrainingMemory } from '../../lib/run/memory-estimate';
+import { describeWithModel, realModel } from '../support/fixtures';
+
+const PROMPT_TOKENS = 64;
+const NEW_TOKENS = 16;
+const ANSWERS = 4;
+
+/** One step of training, and bytes of the process when it was largest. */
+const STEP = `
+  const { LanguageModel, Learner } = require('./lib');
+  (async () => {
+    const [path, queries, budget] = [process.argv[1], Number(process.argv[2]), Number(process.argv[3])];
+    const model = await LanguageModel.load(path, { threads: 2, memoryBudget: budget });
+    const reference = await model.clone();
+    const learner = await Learner.create(model);
+    const prompts = Array.from({ length: queries }, (_, q) =>
+      Int32Array.from({ length: ${PROMPT_TOKENS} }, (_, t) => 10 + ((q * 7919 + t * 31) % 40000)));
+    const ids = (first) => new Int32Array(${NEW_TOKENS}).fill(first);
+    await learner.rehearse(prompts.map((prompt) => ({ prompt, completions: [1, 2, 3, 4].map(ids) })));
+    const answers = await model.generate(prompts, {
+      samples: ${ANSWERS}, minNewTokens: ${NEW_TOKENS}, maxNewTokens: ${NEW_TOKENS} });
+    const groups = prompts.map((prompt, q) => ({ prompt, completions: answers[q].map(({ tokens }) => tokens) }));
+    await reference.logprobs(groups.flatMap(({ prompt, completions }) =>
+      completions.map((tokens) => Int32Array.of(...prompt, ...tokens))));
+    await learner.accumulate(groups, groups.map(({ completions }) =>
+      completions.map((tokens) => new Float32Array(tokens.length).fill(1e-3))));
+    await learner.step();
+    console.log(process.resourceUsage().maxRSS * 1024);
+    process.exit(0);
+  })();`;
+
+function peakBytes(queries: number, memoryBudget: number): number {
+  const node = [
+    '-r',
+    'ts-node/register/transpile-only',
+    '-e',
+    STEP,
+    realModel,
+    `${queries}`,
+    `${memoryBudget}`,
+  ];
+  return Number(execFileSync(process.execPath, node, { encoding: 'utf8' }).trim().split('\n').at(-1));
+}
+
+describeWithModel('memory of a training', () => {
+  const budget = 2 ** 27;
+  let few: number;
+  beforeAll(() => {
+    few = peakBytes(2, budget);
+  }, 120_000);
+
+  test('is what was said before', () => {
+    const tokens = 2 * (PROMPT_TOKENS + ANSWERS * NEW_TOKENS);
+    const { total } = estimateTrainingMemory(openModelSource(realModel!).config, {
+      cachedTokens: tokens,
+      trainedTokens: tokens,
+      longestTokens: PROMPT_TOKENS + NEW_TOKENS,
+      memoryBudget: budget,
+      reference: true,
+    });
+    // A run is to take what was said, give or take a tenth.
+    expect(few / total).toBeGreaterThan(0.9);
+    expect(few / total).toBeLessThan(1.1);
+  });
+
+  test('does not grow with the number of rollouts', () => {
+    // What JavaScript holds of the tokens, and its garbage, are not bounded as the engine's memory is.
+    expect(peakBytes(8, budget)).toBeLessThan(1.05 * few);
+  }, 120_000);
+});
