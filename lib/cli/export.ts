@@ -27,7 +27,7 @@ const SCORED_TOKENS = 64;
  * Largest difference of a log-probability. Merging adds once per weight what the adapter adds once per layer: rounding,
  * some 1e-5 on these sums. Half precisions keep 11 and 8 bits of a weight: their errors add up at random over layers.
  */
-const TOLERANCES: Readonly<Record<SavedType, number>> = { f32: 1e-2, f16: 0.1, bf16: 1 };
+const TOLERANCES: Readonly<Record<SavedType, number>> = { f32: 1e-3, f16: 0.1, bf16: 1 };
 
 export function exportCommand(streams: Streams): Command {
   return new Command('export')
@@ -59,7 +59,11 @@ async function exportModel(flags: ExportFlags, output: Output): Promise<void> {
   try {
     const options = { signal, ...(threads !== undefined && { threads }) };
     const path = await localModel(flags.model, output, signal);
-    const written = await writeMerged(path, { ...options, ...(adapter !== undefined && { adapter }) }, { out, dtype });
+    const written = await writeMerged(
+      path,
+      { ...options, ...(adapter !== undefined && { adapter }) },
+      { out, dtype },
+    );
     await using saved = await LanguageModel.load(out, { ...options, dtype: 'f32' });
     const largest = await largestDifference(saved, written, signal);
     output.value({ out, dtype, adapter: adapter ?? null, largestDifference: largest });

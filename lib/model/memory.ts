@@ -125,7 +125,8 @@ export function requireLearnerFits(
 ): void {
   if (adapter) {
     const what = `an adapter of rank ${adapter.rank}, its gradient and AdamW's moments`;
-    return requireFit(adapterLearnerBytes(config, adapter), what, availableBytes);
+    requireFit(adapterLearnerBytes(config, adapter), what, availableBytes);
+    return;
   }
   const what = `the gradient and AdamW's moments of ${config.parameterCount} parameters`;
   requireFit(learnerBytes(config), what, availableBytes);

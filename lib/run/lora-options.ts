@@ -1,6 +1,7 @@
 /** What the options of a run say about LoRA. */
 import { LORA_TARGETS, type LoraOptions, type LoraTarget } from '../model/adapter';
 import { checkTargets, matricesOf } from '../model/adapter/lora';
+import { expectOneOf } from '../options';
 import type { AdapterSize, WeightType } from '../model/memory';
 import type { ModelConfig } from '../model/types';
 import type { TrainOptions } from './train-options';
@@ -26,10 +27,8 @@ export function loraOf(options: LoraRunOptions): LoraOptions | null {
 /** `q,v` as a list; all projections where nothing is said. @throws LspError INVALID_ARGUMENT */
 export function targetsOf(text: string | undefined): LoraTarget[] {
   if (text === undefined) return [...LORA_TARGETS];
-  return checkTargets(
-    text.split(',').map((target) => target.trim()),
-    'loraTargets',
-  );
+  const targets = text.split(',').map((target) => expectOneOf('loraTargets', target.trim(), LORA_TARGETS));
+  return checkTargets(targets, 'loraTargets');
 }
 
 /** How the weights of the model are held: only those beneath an adapter may be bf16. */

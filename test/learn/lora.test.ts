@@ -4,7 +4,16 @@ import { mkdtempSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { LanguageModel, Learner, LORA_TARGETS, type LoraTarget, type LspErrorCode } from '../../lib';
+import {
+  FunctionReward,
+  GrpoTrainer,
+  LanguageModel,
+  Learner,
+  LORA_TARGETS,
+  type GrpoTrainerOptions,
+  type LoraTarget,
+  type LspErrorCode,
+} from '../../lib';
 import { loadAddon } from '../../lib/native/load';
 import { adapterBytes, adapterLearnerBytes, requireLearnerFits } from '../../lib/model/memory';
 import { errorOf, expectError, rejectionOf } from '../support/errors';
@@ -172,7 +181,7 @@ describe('a fresh adapter', () => {
       await using model = await LanguageModel.load(LLAMA);
       await using learner = await Learner.create(model, { lora: { seed, targets, rank: 5 } });
       expect(learner.model.adapter!.targets).toEqual(targets);
-      return model.parameter(A);
+      return await model.parameter(A);
     };
     const values = await valuesOf(1, ['q']);
     expect(await valuesOf(1, ['q', 'v', 'down'])).toEqual(values);
@@ -296,6 +305,40 @@ describe('memory', () => {
     requireLearnerFits(model.config, { adapter, availableBytes: needed });
     const refusal = errorOf(() => requireLearnerFits(model.config, { adapter, availableBytes: needed - 1 }));
     expectError(refusal, 'OUT_OF_MEMORY', /an adapter of rank 16/);
+  });
+});
+
+describe('a trainer', () => {
+  /** One group of answers that differ in reward, with a KL to the reference. */
+  const trainerOn = (learner: Learner, more: Partial<GrpoTrainerOptions> = {}) =>
+    new GrpoTrainer({
+      learner,
+      reward: new FunctionReward(({ answer }) => (answer.length % 3) / 2),
+      queries: [{ messages: [{ role: 'user', content: 'Hello' }] }],
+      queriesPerStep: 1,
+      solver: { answers: 4, maxNewTokens: 8 },
+      kl: { form: 'k2', coefficient: 0.1 },
+      ...more,
+    });
+  const firstStep = async (trainer: GrpoTrainer, steps = 1) => {
+    for await (const { metrics } of trainer.run({ steps })) return metrics;
+    throw new Error('expected a step');
+  };
+
+  it('keeps near the model without the adapter, also when it goes on', async () => {
+    await using model = await LanguageModel.load(LLAMA);
+    await using learner = await Learner.create(model, { lora: {}, learningRate: 1e-2 });
+    await using trainer = trainerOn(learner);
+    expect((await firstStep(trainer)).solver.kl).toBe(0); // B is zero
+    await learner.accumulate(groups, coefficients);
+    await learner.step();
+    await using resumed = trainerOn(learner, { resume: trainer.state() });
+    expect(Math.abs((await firstStep(resumed, 2)).solver.kl!)).toBeGreaterThan(1e-4);
+    // An adapter from a file is not what it is compared with either.
+    await using other = await LanguageModel.load(LLAMA);
+    await using trained = await Learner.create(other, { lora: { adapter: LLAMA_ADAPTER } });
+    await using from = trainerOn(trained);
+    expect(Math.abs((await firstStep(from)).solver.kl!)).toBeGreaterThan(1e-2);
   });
 });
 

@@ -243,6 +243,38 @@ describe('scoring and training', () => {
     },
   );
 
+  test('adapters', async () => {
+    const q = 'model.layers.0.self_attn.q_proj.weight';
+    const shape = { rank: 2, alpha: 4, rsLora: false, matrices: [q] };
+    const attach = (change: object, seed: unknown = 0n, tensors: unknown = []) =>
+      codeOf(model.attachAdapter({ ...shape, ...change }, seed as never, tensors as never, handle()));
+    for (const wrong of [
+      ...[0, -1, 1.5, 5000, 2 ** 40, NaN, '2', undefined].map((rank) => ({ rank })),
+      ...[NaN, Infinity, 1e300, '4', undefined].map((alpha) => ({ alpha })),
+      ...['model.norm.weight', 'model.embed_tokens.weight', 'model.layers.0.self_attn.q_proj', ''].map(
+        (name) => ({ matrices: [name] }),
+      ),
+      ...[[], [q, q], [3], q, undefined].map((matrices) => ({ matrices })),
+    ]) {
+      expect([wrong, await attach(wrong)]).toEqual([wrong, 'INVALID_ARGUMENT']);
+    }
+    expect(await attach({}, 3)).toBe('INVALID_ARGUMENT');
+    expect(await attach({}, 0n, [{}])).toBe('INVALID_ARGUMENT');
+    expect(await codeOf(model.clone('x' as never))).toBe('INVALID_ARGUMENT');
+    expect(await codeOf(model.mergeAdapter(handle()))).toBe('INVALID_ARGUMENT');
+    expect(await codeOf(model.saveAdapter('/nowhere', 'f32', handle()))).toBe('INVALID_ARGUMENT');
+    expect(model.adapter()).toBeNull();
+    // A name that a queued job was given may be gone when its turn comes.
+    const loose = await model.clone();
+    const attached = loose.attachAdapter(shape, 0n, [], handle());
+    const name = 'base_model.model.model.layers.0.self_attn.q_proj.lora_A.weight';
+    const [merged, read] = [loose.mergeAdapter(handle()), codeOf(loose.readTensor(name))];
+    await Promise.all([attached, merged]);
+    expect(await read).toBe('INVALID_ARGUMENT');
+    expect(loose.parameterNames()).toEqual(model.parameterNames());
+    await loose.dispose();
+  });
+
   test('step: values that floats cannot hold apart', async () => {
     for (const wrong of [
       { beta1: 1 },

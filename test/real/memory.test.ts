@@ -41,7 +41,7 @@ function peakBytes(queries: number, memoryBudget: number): number {
     'ts-node/register/transpile-only',
     '-e',
     STEP,
-    realModel,
+    realModel!,
     `${queries}`,
     `${memoryBudget}`,
   ];

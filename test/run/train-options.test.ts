@@ -1,6 +1,7 @@
 import { LspError } from '../../lib/errors';
 import { LOSS_NAMES } from '../../lib/lsp';
 import { checkMemory, formatBytes, parseBytes } from '../../lib/run/memory-estimate';
+import { loraOf, weightTypeOf } from '../../lib/run/lora-options';
 import { defaultOf, resolveTrainOptions, resumeTrainOptions } from '../../lib/run/train-options';
 
 const failure = (run: () => unknown): LspError => {
@@ -110,6 +111,30 @@ describe('options of a run', () => {
     expect(failure(() => resolveTrainOptions(long)).message).toMatch(
       /at most `maxNewTokens` for `overlongTokens`/,
     );
+  });
+
+  test('an adapter has ten times the rate, and its options need its rank', () => {
+    const adapter = resolveTrainOptions({ loraRank: 8, loraTargets: 'q, v', seed: 3 });
+    expect(adapter.learningRate).toBe(2e-4);
+    expect(loraOf(adapter)).toEqual({ rank: 8, targets: ['q', 'v'], rsLora: false, seed: 3 });
+    expect(weightTypeOf(adapter)).toBe('f32');
+    expect(resolveTrainOptions({ task: 'world', loraRank: 8 }).learningRate).toBe(4e-3);
+    expect(resolveTrainOptions({ loraRank: 8, learningRate: 1e-4 }).learningRate).toBe(1e-4);
+    expect(loraOf(resolveTrainOptions({}))).toBeNull();
+    expect(defaultOf('learningRate')).toBe('0.00002; 0.0004 in the tiny world, 10 times that for LoRA');
+    const stored = JSON.parse(JSON.stringify(adapter)) as Record<string, unknown>;
+    expect(resumeTrainOptions(stored, {})).toEqual(adapter);
+    expect(failure(() => resumeTrainOptions(stored, { loraRank: 16 })).message).toContain('8');
+    for (const given of [
+      { loraAlpha: 8 },
+      { loraTargets: 'q' },
+      { loraScaling: 'lora' },
+      { loraBase: 'bf16' },
+    ]) {
+      expect(failure(() => resolveTrainOptions(given)).message).toContain('nothing without `loraRank`');
+    }
+    for (const loraTargets of ['', 'q,', 'q,q', 'q v', 'all'])
+      expect(failure(() => resolveTrainOptions({ loraRank: 1, loraTargets })).code).toBe('INVALID_ARGUMENT');
   });
 
   test('unknown ones are errors with a suggestion', () => {
