@@ -35,22 +35,27 @@ LSP_INLINE void pack_square(const float* from, int64_t row, int64_t height, int6
 // Rows [first, first + rows) and columns [k_offset, k_offset + k) of A: tile i of the rows holds (k, height)
 // contiguously at out + its first row * k. k_offset is a multiple of 32.
 static void pack_rows(const Left& a, int64_t first, int64_t rows, int64_t k_offset, int64_t k, float* out) {
-  int64_t tiles = ceil_div(rows, kRows);
-  for (int64_t row = 0; tiles > 0; --tiles) {
-    const int64_t height = ceil_div(rows - row, tiles);
-    float* to = out + row * k;
-    if (a.row == 0) {
-      const float* from = a.at + first + row + k_offset * a.block;
-      const int used = static_cast<int>(height);
-      for (int64_t p = 0; p < k; ++p)
-        store_first(to + p * height, load_first(from + p * a.block, used), used);
-    } else {
-      const float* from = a.at + (first + row) * a.row + k_offset / kPanelColumns * a.block;
-      for (int64_t p = 0; p < k; p += kLanes)
-        pack_square(from + p / kPanelColumns * a.block + p % kPanelColumns, a.row, height,
-                    min_of(kLanes, k - p), to + p * height);
+  const int64_t tiles = ceil_div(rows, kRows);
+  const auto height_at = [&](int64_t row, int64_t tile) { return ceil_div(rows - row, tiles - tile); };
+  if (a.row == 0) {
+    const float* from = a.at + first + k_offset * a.block;
+    for (int64_t p = 0; p < k; ++p, from += a.block) {
+      for (int64_t row = 0, tile = 0, height; tile < tiles; ++tile, row += height) {
+        height = height_at(row, tile);
+        const int used = static_cast<int>(height);
+        store_first(out + row * k + p * height, load_first(from + row, used), used);
+      }
     }
-    row += height;
+    return;
+  }
+  const float* from = a.at + first * a.row + k_offset / kPanelColumns * a.block;
+  for (int64_t row = 0, tile = 0, height; tile < tiles; ++tile, row += height) {
+    height = height_at(row, tile);
+    for (int64_t p = 0; p < k; p += kLanes) {
+      const float* square = from + row * a.row + p / kPanelColumns * a.block + p % kPanelColumns;
+      for (int64_t i = height; i < 2 * height; ++i) __builtin_prefetch(square + i * a.row, 0, 3);
+      pack_square(square, a.row, height, min_of(kLanes, k - p), out + row * k + p * height);
+    }
   }
 }
 

@@ -100,20 +100,25 @@ struct Ahead {
   int64_t step, block, tile;  // bytes
 };
 
+// What becomes of C: kPast writes it past the caches (see store_past_caches).
+enum class Into { kNew, kSum, kPast };
+
 // c (R, 16V) += or = a (R, k) b (k, 16V) for a packed a, (k, R). next_c is the tile that follows.
 template <int R, int V, class B>
-LSP_INLINE void packed_tile(const float* a, const B* b, float* c, int64_t c_row, int64_t k, bool accumulate,
+LSP_INLINE void packed_tile(const float* a, const B* b, float* c, int64_t c_row, int64_t k, Into into,
                             const Ahead& ahead, const float* next_c) {
   Vec sum[R][V];
-  if (accumulate) {
+  if (into == Into::kSum) {
     for (int i = 0; i < R; ++i)
       for (int v = 0; v < V; ++v) sum[i][v] = load(c + i * c_row + v * kLanes);
   } else {
     for (int i = 0; i < R; ++i)
       for (int v = 0; v < V; ++v) sum[i][v] = zero();
   }
-  for (int i = 0; i < R; ++i)
-    for (int v = 0; v < V; ++v) __builtin_prefetch(next_c + i * c_row + v * kLanes, 0, 3);
+  if (into != Into::kPast) {
+    for (int i = 0; i < R; ++i)
+      for (int v = 0; v < V; ++v) __builtin_prefetch(next_c + i * c_row + v * kLanes, 0, 3);
+  }
   for (int64_t first = 0; first < k; first += kPanelColumns) {
     const char* fetch = ahead.at + first / kPanelColumns * ahead.block;
     for (int64_t left = min_of(kPanelColumns, k - first); left > 0; --left) {
@@ -130,25 +135,29 @@ LSP_INLINE void packed_tile(const float* a, const B* b, float* c, int64_t c_row,
       b += kPanelColumns;
     }
   }
-  for (int i = 0; i < R; ++i)
-    for (int v = 0; v < V; ++v) store(c + i * c_row + v * kLanes, sum[i][v]);
+  if (into == Into::kPast) {
+    for (int i = 0; i < R; ++i)
+      for (int v = 0; v < V; ++v) store_past_caches(c + i * c_row + v * kLanes, sum[i][v]);
+  } else {
+    for (int i = 0; i < R; ++i)
+      for (int v = 0; v < V; ++v) store(c + i * c_row + v * kLanes, sum[i][v]);
+  }
 }
 
 template <int R, class B>
-static void packed_panel_rows(const float* a, const B* b, float* c, int64_t c_row, int64_t k, bool accumulate,
+static void packed_panel_rows(const float* a, const B* b, float* c, int64_t c_row, int64_t k, Into into,
                               const Ahead& ahead, const float* next_c) {
   for (int v = 0; v < 2; v += kVecs)
-    packed_tile<R, kVecs, B>(a, b + v * kLanes, c + v * kLanes, c_row, k, accumulate, ahead,
-                             next_c + v * kLanes);
+    packed_tile<R, kVecs, B>(a, b + v * kLanes, c + v * kLanes, c_row, k, into, ahead, next_c + v * kLanes);
 }
 
 template <class B>
 static inline void packed_panel_tile(int rows, const float* a, const B* b, float* c, int64_t c_row, int64_t k,
-                                     bool accumulate, const Ahead& ahead, const float* next_c) {
+                                     Into into, const Ahead& ahead, const float* next_c) {
   switch (rows) {
-#define LSP_ROWS(R)                                                        \
-  case R:                                                                  \
-    packed_panel_rows<R, B>(a, b, c, c_row, k, accumulate, ahead, next_c); \
+#define LSP_ROWS(R)                                                  \
+  case R:                                                            \
+    packed_panel_rows<R, B>(a, b, c, c_row, k, into, ahead, next_c); \
     break;
     LSP_ROWS(1)
     LSP_ROWS(2)
@@ -173,12 +182,12 @@ static inline void packed_panel_tile(int rows, const float* a, const B* b, float
 // Packed rows times one panel; next_c is where the product after this one begins.
 template <class B>
 LSP_INLINE void packed_product(int64_t rows, const float* packed, const B* b, float* c, int64_t c_row,
-                               int64_t k, bool accumulate, Ahead ahead, const float* next_c) {
+                               int64_t k, Into into, Ahead ahead, const float* next_c) {
   int64_t tiles = ceil_div(rows, kRows);
   for (int64_t row = 0; tiles > 0; --tiles, ahead.at += ahead.tile) {
     const int64_t height = ceil_div(rows - row, tiles);
     float* at = c + row * c_row;
-    packed_panel_tile(static_cast<int>(height), packed + row * k, b, at, c_row, k, accumulate, ahead,
+    packed_panel_tile(static_cast<int>(height), packed + row * k, b, at, c_row, k, into, ahead,
                       tiles > 1 ? at + height * c_row : next_c);
     row += height;
   }

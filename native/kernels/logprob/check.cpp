@@ -231,6 +231,7 @@ void check(Checker& checker) {
   for (const int64_t v : {31, 33, 511, 513, 1025, 2100}) check_problem(checker, Problem(7, 20, v));
   check_problem(checker, Problem(150, 33, 100));
   check_problem(checker, Problem(40, 65, 1500));
+  check_problem(checker, Problem(300, 33, 1100));  // several blocks of rows and of columns
   for (const float temperature : {0.5f, 0.7f, 1.3f}) {
     Problem p(6, 32, 1000);
     p.inverse_temperature = 1 / temperature;

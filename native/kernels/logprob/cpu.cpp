@@ -43,7 +43,8 @@ static void chunk_logits(int64_t rows, const float* packed, const PanelFactor<T>
     float* to = logits + (panel - first) * kPanelColumns;
     const int64_t then = panel + 1 < last ? panel + 1 : next * kChunkPanels;
     packed_product(rows, packed, weight.block(panel, 0, weight.depth, nullptr), to, kVocabChunk, weight.depth,
-                   false, weight.ahead(then, 0, weight.depth, ceil_div(rows, kRows)), to + kPanelColumns);
+                   Into::kNew, weight.ahead(then, 0, weight.depth, ceil_div(rows, kRows)),
+                   to + kPanelColumns);
   }
 }
 
@@ -100,25 +101,27 @@ template <class T>
 static void forward_with(Exec& exec, const LogprobForward& f, const T* panels) {
   if (f.t == 0) return;
   const PanelFactor<T> weight{panels, f.c};
-  const int64_t chunks = vocab_chunks(f.v), row_blocks = ceil_div(f.t, kRowBlock);
-  const int64_t rows_each = ceil_div(ceil_div(f.t, row_blocks), kRows) * kRows;
-  const int64_t units = ceil_div(f.t, rows_each) * chunks, packed_floats = rows_each * f.c + kPackSlack;
+  const int64_t chunks = vocab_chunks(f.v);
+  const int64_t rows_each = ceil_div(ceil_div(f.t, ceil_div(f.t, kRowBlock)), kRows) * kRows;
+  const int64_t row_blocks = ceil_div(f.t, rows_each);
+  const int64_t packed_floats = rows_each * f.c + kPackSlack;
   ChunkStats* stats = reinterpret_cast<ChunkStats*>(exec.shared(0, 3 * chunks * f.t));
   float* targets = exec.shared(1, f.t);
   exec.reserve_local(packed_floats + rows_each * kVocabChunk);
-  Claims claims;
-  parallel_for(exec, min_of(exec.threads(), units), [&](int64_t, int worker) {
+  Claims claims(reinterpret_cast<int64_t*>(exec.shared(kClaimsSlot, 2 * row_blocks)), row_blocks, chunks);
+  parallel_for(exec, min_of(exec.threads(), row_blocks * chunks), [&](int64_t, int worker) {
     float* packed = exec.local(worker);
     float* logits = packed + packed_floats;
-    int64_t packed_row = -1;
-    for (int64_t unit = claims.take(), next; unit < units; unit = next) {
-      next = claims.take();
-      const int64_t row = unit / chunks * rows_each, rows = min_of(rows_each, f.t - row),
-                    chunk = unit % chunks;
-      if (packed_row != row) pack_rows(row_major(f.hidden, f.c), row, rows, 0, f.c, packed);
-      packed_row = row;
-      chunk_logits(rows, packed, weight, f.v, chunk, next < units ? next % chunks : chunk, logits);
-      reduce_chunk(f, row, rows, chunk, logits, stats, targets);
+    int64_t row = -1, rows = 0;  // of the block in `packed`
+    for (Claims::Unit unit = claims.take(-1), next; unit.row_block >= 0; unit = next) {
+      next = claims.take(unit.row_block);
+      if (row != unit.row_block * rows_each) {
+        row = unit.row_block * rows_each;
+        rows = min_of(rows_each, f.t - row);
+        pack_rows(row_major(f.hidden, f.c), row, rows, 0, f.c, packed);
+      }
+      chunk_logits(rows, packed, weight, f.v, unit.panel, next.panel, logits);
+      reduce_chunk(f, row, rows, unit.panel, logits, stats, targets);
     }
   });
   parallel_for(exec, f.t, [&](int64_t row, int) {
