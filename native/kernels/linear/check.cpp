@@ -88,16 +88,18 @@ Tensors run(const Problem& p, const Kernels& kernels, Exec& exec, int64_t first,
   }
   kernels.linear->forward(exec,
                           {parts.data(), static_cast<int>(parts.size()), x.data(), p.k + p.gap, count, p.k});
-  for (size_t i = 0; i < p.n.size(); ++i) {
-    y[i].erase(y[i].begin(), y[i].begin() + line_offset(y[i]));
-    results.push_back(gather(format("y%zu", i), y[i], count, p.n[i], p.gap));
-  }
+  const auto take = [&](const std::string& suffix) {
+    for (size_t i = 0; i < p.n.size(); ++i) {
+      const std::vector<float> rows(y[i].begin() + line_offset(y[i]), y[i].end());
+      results.push_back(gather(format("y%zu", i) + suffix, rows, count, p.n[i], p.gap));
+    }
+  };
+  take("");
 
   // Once more on top: the chain goes on from y.
   kernels.linear->forward(
       exec, {parts.data(), static_cast<int>(parts.size()), x.data(), p.k + p.gap, count, p.k, true});
-  for (size_t i = 0; i < p.n.size(); ++i)
-    results.push_back(gather(format("y%zu added", i), y[i], count, p.n[i], p.gap));
+  take(" added");
 
   for (const bool accumulate : {false, true}) {
     std::vector<float> dx = spread(part_of(p.dx, p.k), count, p.k, p.gap);
