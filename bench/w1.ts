@@ -48,7 +48,9 @@ async function main(): Promise<void> {
     const sequences = completions.flatMap((group, i) =>
       group.map((c) => Int32Array.of(...prompts[i]!, ...c.tokens)),
     );
-    const referenceLogprobs = await reference.logprobs(sequences);
+    const referenceLogprobs = await reference.logprobs(sequences, {
+      promptLengths: sequences.map(() => PROMPT_TOKENS),
+    });
     const referenced = performance.now();
     const groups = completions.map((group, i) => ({
       prompt: prompts[i]!,
@@ -57,7 +59,7 @@ async function main(): Promise<void> {
     const gradients = completions.map((group, i) =>
       group.map((c, j) => {
         const advantage = ((i * ANSWERS + j) % 7) - 3;
-        const r = referenceLogprobs[i * ANSWERS + j]!.subarray(PROMPT_TOKENS - 1);
+        const r = referenceLogprobs[i * ANSWERS + j]!;
         const tokens = QUERIES * ANSWERS * NEW_TOKENS;
         return c.logprobs.map((logprob, t) => (-advantage + 0.04 * (1 - Math.exp(r[t]! - logprob))) / tokens);
       }),

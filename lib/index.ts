@@ -5,7 +5,15 @@
 export { LspError, type LspErrorCode, type LspErrorOptions } from './errors';
 
 // Models
-export { LanguageModel, type LogprobOptions, type SaveOptions } from './model/language-model';
+export {
+  LanguageModel,
+  type CloneOptions,
+  type LanguageModelLoadOptions,
+  type LogprobOptions,
+  type SaveAdapterOptions,
+  type SaveOptions,
+} from './model/language-model';
+export { LORA_TARGETS, type AdapterInfo, type LoraOptions, type LoraTarget } from './model/adapter';
 export type { LoadOptions, LoadProgress } from './model/loading';
 export {
   Tokenizer,
@@ -109,6 +117,7 @@ export {
   type Sample,
   type WeightedReward,
 } from './rewards/reward';
+export { softOverlong, type SoftOverlongOptions } from './rewards/soft-overlong';
 export {
   VerifiableInstructions,
   type VerifiableInstructionsOptions,

@@ -15,7 +15,7 @@ function hashOfCode(): string {
   const library = readdirSync(join(ROOT, 'lib'), { recursive: true, encoding: 'utf8' })
     .filter((name) => name.endsWith('.ts'))
     .map((name) => join('lib', name));
-  const own = ['methods.ts', 'measure.ts'].map((name) => join('bench', 'compare', name));
+  const own = ['methods.ts', 'losses.ts', 'measure.ts'].map((name) => join('bench', 'compare', name));
   const hash = createHash('sha256');
   for (const file of [...library.sort(), ...own, join('build', 'Release', 'lsp.node')])
     hash.update(file).update(readFileSync(join(ROOT, file)));

@@ -1,8 +1,9 @@
 /**
  * The comparison: every method over the same seeds, at an equal number of generated tokens, on the bundled model.
  *
- *     npm run compare                                    all methods, 10 seeds
+ *     npm run compare                                    all methods of play, 10 seeds
  *     npm run compare -- --methods grpo,lsp --seeds 3 --first-seed 100 --out runs/other-seeds
+ *     npm run compare -- --methods losses                the losses of GRPO: see losses.ts
  *
  * Each run is a process of its own with one thread; two run at a time. Results are appended to results.jsonl as they
  * come: started again, the command does what is missing (all of it, after a change of the code). At the end it prints
@@ -20,6 +21,7 @@ import { pathOfSource } from '../../lib/model/formats';
 import { renderPage } from '../../lib/report/page';
 import { CODE_HASH } from './code';
 import { measure, measureBase, type Measurement, type MeasureOptions } from './measure';
+import { LOSS_METHODS } from './losses';
 import { METHODS } from './methods';
 import { comparisonReport } from './page';
 import { comparisonTable } from './table';
@@ -44,7 +46,7 @@ interface Job {
 function readFlags(argv: readonly string[]): Flags {
   return new Command('compare')
     .description('Methods of training against each other in the tiny world, over paired seeds.')
-    .option('--methods <names>', 'comma-separated', METHODS.map(({ name }) => name).join(','))
+    .option('--methods <names>', 'comma-separated; play, losses', 'play')
     .option('--seeds <n>', 'seeds of each method', whole(1), 10)
     .option('--first-seed <n>', 'the others follow it', whole(0), 0)
     .option('--budget <n>', 'generated tokens of each run', whole(1), 240_000)
@@ -88,12 +90,21 @@ async function main(): Promise<void> {
   console.log(`\n${page}`);
 }
 
+const ALL = [...METHODS, ...LOSS_METHODS];
+const SETS: Readonly<Record<string, typeof METHODS>> = { play: METHODS, losses: LOSS_METHODS };
+
+/** `play` and `losses` stand for all methods of that kind. */
+function namesOf(methods: string): string[] {
+  const given = methods.split(',').map((name) => name.trim());
+  return [...new Set(given.flatMap((name) => SETS[name]?.map((method) => method.name) ?? [name]))];
+}
+
 /** Seed by seed, so that whatever is there when the command is interrupted has its pairs. */
 async function plan({ methods, seeds, firstSeed, budget, learningRate, model }: Flags): Promise<Job[]> {
-  const names = [...new Set(methods.split(',').map((name) => name.trim()))];
-  const unknown = names.find((name) => !METHODS.some((method) => method.name === name));
+  const names = namesOf(methods);
+  const unknown = names.find((name) => !ALL.some((method) => method.name === name));
   if (unknown !== undefined)
-    throw new Error(`no method ${unknown}; known: ${METHODS.map((m) => m.name).join(', ')}`);
+    throw new Error(`no method ${unknown}; known: ${ALL.map((m) => m.name).join(', ')}`);
   const { path, files } = await fingerprintModel(pathOfSource(model));
   const weights = files.find(({ file }) => /\.(?:safetensors|gguf)$/.test(file));
   const base = { path, sha256: weights?.sha256 ?? '' };
@@ -179,7 +190,7 @@ function inProcess(job: Job): Promise<string> {
 }
 
 async function runOne({ method, options }: Job): Promise<void> {
-  const known = METHODS.find(({ name }) => name === method);
+  const known = ALL.find(({ name }) => name === method);
   const measurement = known ? await measure(known, options) : await measureBase(options);
   console.log(JSON.stringify(measurement));
 }

@@ -12,6 +12,7 @@ import {
   rZero,
   sqlm,
   duplicateGate,
+  type GrpoTrainerOptions,
   type Learner,
   type LanguageModel,
   type LspTrainerOptions,
@@ -41,7 +42,7 @@ export interface Method {
 }
 
 const QUERIES = 76;
-const SOLVER = { answers: 8, maxNewTokens: 24 };
+export const SOLVER = { answers: 8, maxNewTokens: 24 };
 const CHALLENGER = { task: tinyWorld(), queries: QUERIES, maxNewTokens: 32 };
 /** α of the self-play methods, where nothing else is said. */
 const CHALLENGER_WEIGHT = 0.1;
@@ -74,9 +75,9 @@ function common({ learner, reference, seed }: MethodParts) {
   };
 }
 
-function grpo(parts: MethodParts): GrpoTrainer {
+export function grpo(parts: MethodParts, options: Partial<GrpoTrainerOptions> = {}): GrpoTrainer {
   const queries = trainingQueries({ count: 16_384, seed: parts.seed });
-  return new GrpoTrainer({ ...common(parts), queries, queriesPerStep: QUERIES });
+  return new GrpoTrainer({ ...common(parts), queries, queriesPerStep: QUERIES, ...options });
 }
 
 function selfPlay(parts: MethodParts, options: Partial<LspTrainerOptions>): LspTrainer {
@@ -99,7 +100,7 @@ function lsp(parts: MethodParts): LspTrainer {
   return selfPlay(parts, { objective, gate, selfReward: worldJudge(parts.reference) });
 }
 
-const onlyStage = (start: Stage['start']): Stage[] => [{ share: 1, start }];
+export const onlyStage = (start: Stage['start']): Stage[] => [{ share: 1, start }];
 
 /** Answers vote as the checker compares them. */
 const vote = new MajorityVote({ extract: normalizeAnswer });
@@ -112,7 +113,7 @@ export const METHODS: readonly Method[] = [
     name: 'grpo',
     title: 'GRPO with data',
     description: '16,384 training tasks of levels 1 to 4; no Challenger',
-    stages: onlyStage(grpo),
+    stages: onlyStage((parts) => grpo(parts)),
   },
   {
     name: 'lsp-zero',
@@ -157,7 +158,7 @@ export const METHODS: readonly Method[] = [
     description:
       'half of the tokens GRPO with data, the other half LSP, with the base model as reference and judge',
     stages: [
-      { share: 0.5, start: grpo },
+      { share: 0.5, start: (parts) => grpo(parts) },
       { share: 0.5, start: lsp },
     ],
   },

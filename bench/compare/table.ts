@@ -1,6 +1,7 @@
 /** The numbers of a comparison: means over seeds, 95 % intervals, paired differences; and a table of them. */
 import { pairedDifference } from '../../lib/eval/probe';
 import type { Measurement } from './measure';
+import { LOSS_METHODS } from './losses';
 import { METHODS } from './methods';
 
 /** What others are compared with, seed by seed. */
@@ -28,10 +29,10 @@ export interface MethodSummary {
 
 const BASE = { name: 'base', title: 'Base model', description: 'as bundled, without any training' };
 
-/** In the order of `METHODS`, the base model first; methods without a run are left out. */
+/** In the order of the methods, the base model first; methods without a run are left out. */
 export function summarize(measurements: readonly Measurement[]): MethodSummary[] {
   const baseline = measurements.filter(({ method }) => method === BASELINE);
-  return [BASE, ...METHODS].flatMap(({ name, title, description }) => {
+  return [BASE, ...METHODS, ...LOSS_METHODS].flatMap(({ name, title, description }) => {
     const runs = measurements.filter(({ method }) => method === name).sort((a, b) => a.seed - b.seed);
     if (runs.length === 0) return [];
     const pairs = runs.flatMap((run) => {

@@ -6,7 +6,7 @@ import { expectInteger } from '../options';
 import { Commands } from './chat/commands';
 import { type ChatSampling, Conversation } from './chat/conversation';
 import { chatAtTerminal, chatFromLines } from './chat/session';
-import { localModel, MODEL_SOURCES } from './local-model';
+import { ADAPTER_FLAG, localModel, MODEL_SOURCES } from './local-model';
 import { Output, type Streams } from './output';
 import { stopOnSignals } from './signals';
 import { isOfTinyFamily } from './tiny-family';
@@ -14,6 +14,7 @@ import { checkUsage, numberFlag } from './usage';
 
 interface ChatFlags {
   model: string;
+  adapter?: string;
   system?: string;
   temperature: number;
   topK: number;
@@ -31,6 +32,7 @@ export function chatCommand(streams: Streams): Command {
   return new Command('chat')
     .description('Talk with a model. It remembers the conversation as far as its context reaches.')
     .option('--model <source>', MODEL_SOURCES, 'tiny')
+    .option(...ADAPTER_FLAG)
     .option('--system <text>', 'system message: how the model is to behave')
     .option(
       '--temperature <t>',
@@ -97,6 +99,7 @@ async function loadModel(flags: ChatFlags, output: Output, signal: AbortSignal):
     return await LanguageModel.load(await localModel(flags.model, output, signal), {
       signal,
       onProgress: ({ loadedBytes, totalBytes }) => output.progress(loadedBytes / totalBytes, 'loading'),
+      ...(flags.adapter !== undefined && { adapter: flags.adapter }),
       ...(flags.threads !== undefined && { threads: flags.threads }),
     });
   } finally {

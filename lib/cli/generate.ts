@@ -6,13 +6,14 @@ import { checkGenerateOptions } from '../model/generate-options';
 import { LanguageModel } from '../model/language-model';
 import { expectInteger } from '../options';
 import type { ChatMessage, Completion, GenerateOptions, Prompt } from '../model/types';
-import { localModel, MODEL_SOURCES } from './local-model';
+import { ADAPTER_FLAG, localModel, MODEL_SOURCES } from './local-model';
 import { Output, printable, type Streams } from './output';
 import { stopOnSignals } from './signals';
 import { checkUsage, numberFlag, UsageError } from './usage';
 
 interface GenerateFlags {
   model: string;
+  adapter?: string;
   prompt?: string;
   system?: string;
   maxNewTokens: number;
@@ -31,6 +32,7 @@ export function generateCommand(streams: Streams): Command {
   return new Command('generate')
     .description('Generate text. The prompt is a user message; it is read from stdin without --prompt.')
     .requiredOption('--model <source>', MODEL_SOURCES)
+    .option(...ADAPTER_FLAG)
     .option('--prompt <text>', 'what to ask')
     .option('--system <text>', 'system message')
     .option('--max-new-tokens <n>', 'most tokens of an answer', numberFlag, 256)
@@ -62,6 +64,7 @@ async function generate(flags: GenerateFlags, output: Output): Promise<void> {
     const options = optionsOf(flags, path);
     await using model = await LanguageModel.load(path, {
       signal,
+      ...(flags.adapter !== undefined && { adapter: flags.adapter }),
       ...(flags.threads !== undefined && { threads: flags.threads }),
     });
     if (flags.samples === 1 && !output.json) {

@@ -9,6 +9,9 @@ import type { Output } from './output';
 export const MODEL_SOURCES =
   'a .gguf file, a Hugging Face directory, org/name of the hub, or tiny, the bundled model';
 
+/** The flag of commands that run a model: its name and its help. */
+export const ADAPTER_FLAG = ['--adapter <dir>', 'PEFT directory of a LoRA adapter to put on the model'] as const;
+
 /**
  * The path of a model's files, or what was given if it is one.
  * @throws LspError as `resolveModelSource`

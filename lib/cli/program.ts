@@ -5,6 +5,7 @@ import { benchCommand } from './bench';
 import { chatCommand } from './chat';
 import { doctorCommand } from './doctor';
 import { evalCommand } from './eval';
+import { exportCommand } from './export';
 import { generateCommand } from './generate';
 import { infoCommand } from './info';
 import { Output, type Streams } from './output';
@@ -31,6 +32,7 @@ export async function runProgram(argv: readonly string[], streams: Streams = pro
     generateCommand(streams),
     evalCommand(streams),
     benchCommand(streams),
+    exportCommand(streams),
     infoCommand(streams),
     doctorCommand(streams),
     reportCommand(streams),

@@ -16,6 +16,7 @@ Examples:
   $ lsp train --model SmolLM2-135M-Instruct.Q4_1.gguf --steps 20 --out runs/first
   $ lsp train --resume runs/first --steps 40
   $ lsp train --model model/ --steps 200 --queries-file prompts.jsonl --reward ./reward.js --out runs/data
+  $ lsp train --model model/ --lora-rank 16 --out runs/adapter
   $ lsp train --config train.yaml --out runs/second
 
 The first Ctrl-C leaves the step under way and writes a checkpoint, the
@@ -43,9 +44,9 @@ export function trainCommand(streams: Streams): Command {
 }
 
 function optionOf(name: TrainOptionName): Option {
-  const { kind, description, group } = metaOf(name);
+  const { kind, description, group, valueName } = metaOf(name);
   const choices = choicesOf(name);
-  const value = kind === 'choice' ? choices.join('|') : VALUE_NAMES[kind];
+  const value = valueName ?? (kind === 'choice' ? choices.join('|') : VALUE_NAMES[kind]);
   const fallback = defaultOf(name);
   const option = new Option(
     `${flagOf(name)} <${value}>`,

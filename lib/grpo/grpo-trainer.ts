@@ -3,7 +3,7 @@
  * set and no Challenger: A = R − V(q) within each group of answers.
  */
 import { LspError } from '../errors';
-import { centred, meanOf, type GroupAdvantages } from '../lsp/advantages';
+import { centred, meanOf, type GroupAdvantages, type GroupFilter } from '../lsp/advantages';
 import { groupSignals, noSignalWords, roleMetrics } from '../lsp/metrics';
 import { Solver, type AnsweredPrompt, type SolverOptions } from '../lsp/solver';
 import {
@@ -14,7 +14,7 @@ import {
   type TrainingOptions,
 } from '../lsp/trainer';
 import type { QueryReport, TrainerState } from '../lsp/types';
-import { checkOptions, expectFunction, expectInteger, invalid } from '../options';
+import { checkOptions, expectBoolean, expectFunction, expectInteger, invalid } from '../options';
 import { expectReward, scoreSamples, type Reward, type Sample } from '../rewards/reward';
 import { fingerprintOf, readQueries, rowsAt, type GrpoQuery, type QueryRow } from './queries';
 
@@ -29,6 +29,16 @@ export interface GrpoTrainerOptions extends TrainingOptions {
   reward: Reward;
   /** From the scores of a group to its advantages. Default `centred`; `standardised` divides by the deviation. */
   groupAdvantages?: GroupAdvantages;
+  /**
+   * Which groups are trained on, by the rewards of their answers. Those left out count for no mean of the reduction.
+   * Default: all.
+   */
+  groupFilter?: GroupFilter;
+  /**
+   * Most rounds of sampling in a step: after the first, a new query is drawn for each group that the filter left out,
+   * until `queriesPerStep` are in (DAPO's dynamic sampling). Default 1: a step may have fewer.
+   */
+  samplingRounds?: number;
 }
 
 const OPTION_NAMES = [
@@ -38,6 +48,8 @@ const OPTION_NAMES = [
   'solver',
   'reward',
   'groupAdvantages',
+  'groupFilter',
+  'samplingRounds',
 ];
 
 /** A row with its answers and what became of them. */
@@ -45,6 +57,8 @@ interface ScoredRow extends AnsweredPrompt {
   row: QueryRow;
   rewards: (number | null)[];
   advantages: Float32Array;
+  /** False if the filter leaves it out. */
+  trained: boolean;
 }
 
 export class GrpoTrainer extends Trainer {
@@ -55,6 +69,8 @@ export class GrpoTrainer extends Trainer {
   private readonly queriesPerStep: number;
   private readonly reward: Reward;
   private readonly groupAdvantages: GroupAdvantages;
+  private readonly groupFilter: GroupFilter;
+  private readonly samplingRounds: number;
   private rows: QueryRow[] | null = null;
   private fingerprint = '';
 
@@ -77,28 +93,47 @@ export class GrpoTrainer extends Trainer {
     this.temperature = this.solver.temperature;
     this.reward = expectReward(reward);
     this.groupAdvantages = expectFunction('groupAdvantages', options.groupAdvantages ?? centred);
+    this.groupFilter = expectFunction('groupFilter', options.groupFilter ?? (() => true));
+    this.samplingRounds = expectInteger('samplingRounds', options.samplingRounds ?? 1, { min: 1 });
   }
 
   protected async play(context: StepContext, state: Readonly<TrainerState>): Promise<Played> {
-    const { step, seed, signal, phase } = context;
     const position = state.position ?? 0;
-    const rows = rowsAt(await this.loadRows(state, signal), seed, position, this.queriesPerStep);
+    const all = await this.loadRows(state, context.signal);
+    const scored: ScoredRow[] = [];
+    for (let round = 0; round < this.samplingRounds; round++) {
+      const missing = this.queriesPerStep - scored.filter(({ trained }) => trained).length;
+      if (missing === 0) break;
+      const rows = rowsAt(all, context.seed, position + scored.length, missing);
+      scored.push(...(await this.scoredRows(rows, scored.length, context)));
+    }
+    return this.played(scored, position);
+  }
+
+  /** @param first position of the first row in the step, for the random streams of its answers */
+  private async scoredRows(
+    rows: readonly QueryRow[],
+    first: number,
+    context: StepContext,
+  ): Promise<ScoredRow[]> {
+    const { step, seed, signal, phase } = context;
     for (const { messages } of rows) this.requireFit(messages);
     const answers = await phase('solver', (report) =>
       this.solver.answer(
         rows.map(({ messages }) => messages),
-        { step, seed, signal, onProgress: report },
+        { step, seed, indices: rows.map((_, i) => first + i), signal, onProgress: report },
       ),
     );
     const samples = samplesOf(rows, answers);
     const scores = await phase('reward', () =>
       scoreSamples(this.reward, samples, { timeoutMs: this.rewardTimeoutMs, signal }),
     );
-    const scored = rows.map((row, i) => {
+    return rows.map((row, i) => {
       const rewards = scores.filter((_, k) => samples[k]!.queryIndex === i);
-      return { ...answers[i]!, row, rewards, advantages: this.checkedAdvantages(rewards) };
+      const trained = expectBoolean('groupFilter', this.groupFilter(rewards));
+      const advantages = trained ? this.checkedAdvantages(rewards) : new Float32Array(rewards.length);
+      return { ...answers[i]!, row, rewards, advantages, trained };
     });
-    return this.played(scored, position);
   }
 
   private played(scored: readonly ScoredRow[], position: number): Played {
@@ -110,11 +145,13 @@ export class GrpoTrainer extends Trainer {
           role: 'solver',
           weight: 1,
           maxNewTokens: this.solver.maxNewTokens,
-          groups: scored.map(({ promptTokens, completions: answers, advantages }) => ({
-            prompt: promptTokens,
-            completions: answers,
-            advantages,
-          })),
+          groups: scored
+            .filter(({ trained }) => trained)
+            .map(({ promptTokens, completions: answers, advantages }) => ({
+              prompt: promptTokens,
+              completions: answers,
+              advantages,
+            })),
         },
       ],
       metrics: (statistics) => ({

@@ -22,7 +22,7 @@ export function readLearnerState(path: string, model: NativeModel): LearnerState
   // Before the first update there are no moments.
   if (stepCount === 0 && tensors.length === 0) return { tensors: [], stepCount };
   const found = new Map(tensors.map((tensor) => [tensor.name, tensor]));
-  const locations = model.parameterNames().flatMap((parameter) => {
+  const locations = model.trainedNames().flatMap((parameter) => {
     const shape = model.parameterShape(parameter);
     return MOMENTS.map((moment): TensorLocation => {
       const name = `${parameter}.${moment}`;

@@ -24,11 +24,16 @@ export interface PolicyTokenizer {
 export interface PolicyModel {
   readonly config: { readonly maxPositions: number };
   readonly tokenizer: PolicyTokenizer;
+  /** A LoRA adapter that stands on frozen weights; absent or null for none. */
+  readonly adapter?: object | null;
   generate(prompts: readonly Prompt[], options?: GenerateOptions): Promise<Completion[][]>;
-  /** Entry t is log p(token t+1 | tokens 0..t), logits divided by `temperature`. */
+  /**
+   * Log-probabilities of the tokens after the prompt, given what is before them, logits divided by `temperature`.
+   * `promptLengths`: tokens of each sequence's prompt (default 1).
+   */
   logprobs(
     sequences: readonly Int32Array[],
-    options?: { temperature?: number; signal?: AbortSignal },
+    options?: { temperature?: number; promptLengths?: readonly number[]; signal?: AbortSignal },
   ): Promise<Float32Array[]>;
   /** Per prompt: log p(candidate | prompt) for each candidate token. */
   nextLogprobs(
@@ -36,7 +41,8 @@ export interface PolicyModel {
     candidates: Int32Array,
     options?: { signal?: AbortSignal },
   ): Promise<Float32Array[]>;
-  clone(): Promise<PolicyModel>;
+  /** `adapter: false`: without a LoRA adapter, if there is one. */
+  clone(options?: { adapter?: boolean }): Promise<PolicyModel>;
   dispose(): Promise<void>;
 }
 

@@ -81,7 +81,7 @@ export interface UpdateResult {
   /** Of the last update. */
   gradNorm: number | null;
   learningRate: number | null;
-  /** Share of tokens without gradient because their ratio was clipped, in the last update, per role. */
+  /** Share of tokens whose ratio was clipped in the last update, per role. */
   ratioClippedShare: Record<string, number>;
 }
 
@@ -223,22 +223,21 @@ function weightsOf(batch: RolloutBatch, options: UpdateOptions): Float64Array {
 }
 
 /** Completion log-probabilities: entry t of a sequence is that of token t + 1, so they begin at prompt length − 1. */
-async function completionLogprobs(
+export async function completionLogprobs(
   model: PolicyModel,
   sequences: readonly { prompt: Int32Array; tokens: Int32Array }[],
   options: { temperature: number; signal?: AbortSignal },
 ): Promise<Float32Array[]> {
   if (sequences.length === 0) return [];
-  const all = await model.logprobs(
+  return model.logprobs(
     sequences.map(({ prompt, tokens }) => {
       const sequence = new Int32Array(prompt.length + tokens.length);
       sequence.set(prompt);
       sequence.set(tokens, prompt.length);
       return sequence;
     }),
-    options,
+    { ...options, promptLengths: sequences.map(({ prompt }) => prompt.length) },
   );
-  return all.map((logprobs, i) => logprobs.slice(sequences[i]!.prompt.length - 1));
 }
 
 function statisticsOf(groups: readonly PreparedGroup[], loss: Loss, weight: number): RoleStatistics {

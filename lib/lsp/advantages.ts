@@ -49,6 +49,21 @@ export const standardised: GroupAdvantages = (paid) => {
   return centred(paid).map((advantage) => advantage / scale);
 };
 
+/**
+ * A_j = r_j − mean_{k ≠ j} r_k = n / (n − 1) · (r_j − mean r): REINFORCE leave-one-out (arXiv 2402.14740, section 2.2).
+ * The baseline of an answer has no part in its own reward, so that the gradient is unbiased for any group size.
+ */
+export const leaveOneOut: GroupAdvantages = (paid) => {
+  const count = presentOf(paid).length;
+  return centred(paid).map((advantage) => (advantage === 0 ? 0 : (advantage * count) / (count - 1)));
+};
+
+/** Which groups are trained on, by what their answers were paid. */
+export type GroupFilter = (paid: readonly (number | null)[]) => boolean;
+
+/** Groups that have something to learn from: DAPO's 0 < |right answers| < G (arXiv 2503.14476, section 3.2). */
+export const rewardsDiffer: GroupFilter = (paid) => !allSame(paid);
+
 function presentOf(scores: readonly (number | null)[]): number[] {
   return scores.filter((score): score is number => score !== null);
 }

@@ -1,10 +1,30 @@
 /** Self-play: roles, gates, objectives, presets, and the trainer. */
-export { allSame, centred, meanOf, standardised, varianceOf, type GroupAdvantages } from './advantages';
+export {
+  allSame,
+  centred,
+  leaveOneOut,
+  meanOf,
+  rewardsDiffer,
+  standardised,
+  varianceOf,
+  type GroupAdvantages,
+  type GroupFilter,
+} from './advantages';
 export { Challenger, type ChallengerOptions, type WriteOptions, type WrittenQuery } from './challenger';
 export * from './gates';
 export type { Corruption, CorruptionKind, JudgePair, JudgeReport } from './judge-preflight';
+export { LOSS_NAMES, lossRecipe, type LossName, type LossRecipe } from './loss-recipes';
 export { LspTrainer, type DuplicateOptions, type LspTrainerOptions } from './lsp-trainer';
 export * from './objectives';
+export {
+  bestAndWorst,
+  completionLogprobs,
+  encodePreference,
+  pairGradient,
+  type Preference,
+  type PreferencePair,
+  type PreferenceTokenizer,
+} from './preference-pairs';
 export { preset, PRESET_NAMES, type Preset, type PresetName } from './presets';
 export type { CodingExample, TaskExample } from './prompts';
 export { randomFor, type StreamRole } from './random';

@@ -8,7 +8,7 @@
  * A_Ch(q_i) = r_i − mean r over all N: were they dropped, the Challenger would never learn to be valid.
  */
 import { LspError } from '../errors';
-import { checkOptions, expectNumber } from '../options';
+import { checkOptions, expectFunction, expectNumber } from '../options';
 import { allSame, centred, meanOf, varianceOf, type GroupAdvantages } from './advantages';
 import type { Objective, ScoredQuery, ScoredStep } from './types';
 
@@ -21,14 +21,14 @@ export interface ObjectiveParts {
   lowest: number;
   /** How far below the least (of `lowest` and of the step) an invalid query is paid. Default 0.1. */
   invalidMargin?: number;
-  /** How a group's pay becomes advantages. Default `centred`. */
+  /** How the pay of a group of answers becomes advantages. Default `centred`. */
   groupAdvantages?: GroupAdvantages;
 }
 
 /**
  * An objective from what the two roles are paid:
  *
- *     A_Sol(q_i, a_i^j) = pay_Sol(i, j) − mean_j pay_Sol(i, ·)
+ *     A_Sol(q_i, a_i^j) = pay_Sol(i, j) − mean_j pay_Sol(i, ·)   (or other `groupAdvantages`)
  *     A_Ch(q_i) = r_i − mean r,  r_i = pay_Ch(i), or min(lowest, min pay_Ch) − invalidMargin if q_i is invalid
  *
  * The Challenger's mean is over all N queries; where the harness drew part of the query, over those of the same draw
@@ -40,7 +40,7 @@ export function objectiveFrom(parts: ObjectiveParts): Objective {
   const margin = expectNumber('invalidMargin', checked.invalidMargin ?? 0.1, { above: 0 });
   const lowest = expectNumber('lowest', checked.lowest);
   const payAnswer = checked.solver ?? ((query: ScoredQuery, answer: number) => query.rewards[answer] ?? null);
-  const groupAdvantages = checked.groupAdvantages ?? centred;
+  const groupAdvantages = expectFunction('groupAdvantages', checked.groupAdvantages ?? centred);
   return (step) => {
     const solver = step.queries.map((query) => query.rewards.map((_, answer) => payAnswer(query, answer)));
     const valid = step.queries.map((query) => (query.valid ? checked.challenger(query, step) : null));
@@ -98,14 +98,20 @@ function ofValue(f: (value: number, query: ScoredQuery) => number): ObjectivePar
   };
 }
 
+export interface AdvantageOptions {
+  /** How the pay of a group of answers becomes advantages. Default `centred`. */
+  groupAdvantages?: GroupAdvantages;
+}
+
 /**
  * LSP-Zero (arXiv 2509.07414, section 3): minimax. A_Sol = R − V(q), A_Ch = V̄ − V(q): the Challenger is paid −V(q).
  */
-export function lspZero(): Objective {
-  return objectiveFrom({ challenger: ofValue((value) => -value), lowest: -1 });
+export function lspZero(options: AdvantageOptions = {}): Objective {
+  const { groupAdvantages } = checkOptions(options, ['groupAdvantages'], 'lspZero');
+  return objectiveFrom({ challenger: ofValue((value) => -value), lowest: -1, groupAdvantages });
 }
 
-export interface QualityOptions {
+export interface QualityOptions extends AdvantageOptions {
   /** λ, the weight of R_Q / 7. Default 0.2: a weak judge must not drown the task. */
   qualityWeight?: number;
 }
@@ -115,12 +121,13 @@ export interface QualityOptions {
  * Solver: R + λ · R_Q / 7. Challenger: −V(q) + λ · V_Q(q) / 7.
  */
 export function lsp(options: QualityOptions = {}): Objective {
-  const checked = checkOptions(options, ['qualityWeight'], 'lsp');
+  const checked = checkOptions(options, ['qualityWeight', 'groupAdvantages'], 'lsp');
   const weight = expectNumber('qualityWeight', checked.qualityWeight ?? 0.2, { min: 0 });
   return objectiveFrom({
     solver: rewardPlusQuality(weight),
     challenger: ofValue((value, query) => -value + (weight === 0 ? 0 : weight * qualityValue(query))),
     lowest: -1,
+    groupAdvantages: checked.groupAdvantages,
   });
 }
 
@@ -158,8 +165,6 @@ export interface RecommendedOptions extends QualityOptions {
   band?: BandOptions;
   /** Charge for a query that is a near-duplicate of all others, or of an earlier one. Default 0.5. */
   duplicateCharge?: number;
-  /** How a group's pay becomes advantages. Default `centred`. */
-  groupAdvantages?: GroupAdvantages;
 }
 
 /**
@@ -187,7 +192,7 @@ export function recommended(options: RecommendedOptions = {}): Objective {
       return 4 * variance + quality - charge * duplicateShare(query, step);
     },
     lowest: -charge,
-    ...(checked.groupAdvantages && { groupAdvantages: checked.groupAdvantages }),
+    groupAdvantages: checked.groupAdvantages,
   });
   const shaded = trainedWhere(objective, ({ rewards }) => !allSame(rewards));
   return inBand(shaded, checked.band ?? { low: 0.05, high: 0.95 });

@@ -26,7 +26,11 @@ const PRESETS: Record<PresetName, (quality: QualityOptions) => Preset> = {
     selfReward: {},
   }),
   /** LSP-Zero as published: pure minimax. */
-  zero: () => ({ objective: lspZero(), gate: openGate, kl: { form: 'k2', coefficient: 0.05 } }),
+  zero: ({ groupAdvantages }) => ({
+    objective: lspZero({ groupAdvantages }),
+    gate: openGate,
+    kl: { form: 'k2', coefficient: 0.05 },
+  }),
   /** Pays the Challenger for tasks that the Solver sometimes solves, gates strictly, charges for duplicates. */
   recommended: (quality) => ({
     objective: recommended(quality),

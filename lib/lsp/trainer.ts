@@ -230,14 +230,16 @@ export abstract class Trainer {
   private async ensureReference(): Promise<void> {
     const needed = this.needsReference || this.loss.needsReference || this.measureKl;
     if (this.referenceModel !== null || !needed) return;
-    if (this.resumed || this.current.nextStep > 0) {
+    // Beneath an adapter the weights are those that the run began with, whenever it is asked.
+    const isFrozen = Boolean(this.learner.model.adapter);
+    if (!isFrozen && (this.resumed || this.current.nextStep > 0)) {
       throw new LspError('INVALID_ARGUMENT', 'Expected a model for `reference` but received undefined.', {
         remedy:
           'A resumed run is compared with the weights it began with: load the original model, clone it as the ' +
           "reference, then load the checkpoint's weights.",
       });
     }
-    this.referenceModel = await this.learner.model.clone();
+    this.referenceModel = await this.learner.model.clone({ adapter: false });
     this.ownsReference = true;
   }
 

@@ -3,9 +3,20 @@
  * checked here, so that native code sees only sound arguments; results come back as typed arrays and text.
  */
 import { LspError } from '../errors';
-import type { NativeModel } from '../native/addon';
+import type { NativeAdapter, NativeModel } from '../native/addon';
 import { withSignal } from '../native/call';
-import { checkOptions, expectNumber, expectOneOf, expectSignal, expectString, invalid } from '../options';
+import {
+  checkOptions,
+  expectArray,
+  expectBoolean,
+  expectInteger,
+  expectNumber,
+  expectOneOf,
+  expectSignal,
+  expectString,
+  invalid,
+} from '../options';
+import { adapterInfo, type AdapterInfo, readPeftAdapter, readSettings, savePeftAdapter } from './adapter';
 import {
   checkGenerateOptions,
   checkSequences,
@@ -14,7 +25,7 @@ import {
   encodePrompts,
 } from './generate-options';
 import { generateCompletions, type GenerationContext, streamText } from './generation';
-import { type LoadedModel, type LoadOptions, loadModel } from './loading';
+import { LOAD_OPTION_NAMES, type LoadedModel, type LoadOptions, loadModel } from './loading';
 import type { WeightType } from './memory';
 import { saveHuggingFace, type SavedType } from './save';
 import type { Tokenizer } from './tokenizer';
@@ -27,9 +38,32 @@ export interface SaveOptions {
   signal?: AbortSignal;
 }
 
+export interface LanguageModelLoadOptions extends LoadOptions {
+  /** A PEFT directory (adapter_config.json, adapter_model.safetensors): a LoRA adapter to put on the model. */
+  adapter?: string;
+}
+
+export interface SaveAdapterOptions {
+  /** Type of the stored values (default f32, which loses nothing). */
+  dtype?: SavedType;
+  /** What PEFT's AutoPeftModel loads beneath it (`base_model_name_or_path`): a path or a hub id. */
+  baseModel?: string;
+  signal?: AbortSignal;
+}
+
+export interface CloneOptions {
+  /** With its adapter, if there is one (default); without, it is the model that the adapter stands on. */
+  adapter?: boolean;
+}
+
 export interface LogprobOptions {
   /** The logits are divided by it (default 1). */
   temperature?: number;
+  /**
+   * Of each sequence, how many tokens come before those to be scored (default 1 each): the head is computed for the
+   * tokens after them only.
+   */
+  promptLengths?: readonly number[];
   signal?: AbortSignal;
 }
 
@@ -43,7 +77,7 @@ export class LanguageModel implements AsyncDisposable {
   readonly tokenizer: Tokenizer;
   /** Bytes for activations or cached keys and values, as given to `load`. */
   readonly memoryBudget: number;
-  /** How weights are held in memory. A model in bf16 cannot be trained. */
+  /** How weights are held in memory. Of a model in bf16 only an adapter can be trained. */
   readonly dtype: WeightType;
   readonly #native: NativeModel;
   readonly #children = new Set<ModelChild>();
@@ -62,12 +96,22 @@ export class LanguageModel implements AsyncDisposable {
    *
    * @param source a .gguf file or a Hugging Face directory of a model of a known family, 'tiny', the bundled model, or a
    *   hub id ('org/name', 'org/name@revision', 'org/name:file.gguf'), which is downloaded on first use
-   * @throws LspError IO_ERROR, HUB_UNAVAILABLE, HUB_REFUSED, INVALID_MODEL_FILE (weights, configuration or tokenizer
-   *   are damaged), INVALID_CHAT_TEMPLATE (it does not parse), UNSUPPORTED_MODEL, OUT_OF_MEMORY (the weights cannot
+   * @throws LspError IO_ERROR, HUB_UNAVAILABLE, HUB_REFUSED, INVALID_MODEL_FILE (weights, configuration, tokenizer or
+   *   adapter are damaged), INVALID_CHAT_TEMPLATE (it does not parse), UNSUPPORTED_MODEL, OUT_OF_MEMORY (the weights cannot
    *   fit), INVALID_ARGUMENT, UNKNOWN_OPTION, NATIVE_LOAD_FAILED; the signal's reason when aborted
    */
-  static async load(source: string, options?: LoadOptions): Promise<LanguageModel> {
-    return new LanguageModel(await loadModel(source, options, 'language'));
+  static async load(source: string, options?: LanguageModelLoadOptions): Promise<LanguageModel> {
+    const given = checkOptions(options, [...LOAD_OPTION_NAMES, 'adapter'], 'load');
+    const { adapter, ...rest } = given;
+    if (adapter !== undefined) readSettings(expectString('adapter', adapter, { allowEmpty: false }));
+    const model = new LanguageModel(await loadModel(source, rest, 'language'));
+    try {
+      if (adapter !== undefined) await model.loadAdapter(adapter, { signal: given.signal });
+      return model;
+    } catch (error) {
+      await model.dispose();
+      throw error;
+    }
   }
 
   /** Increases by one with every change of the weights. */
@@ -122,18 +166,20 @@ export class LanguageModel implements AsyncDisposable {
    * Log-probabilities of given tokens.
    *
    * @param sequences token ids, at least one each
-   * @returns per sequence n − 1 values: entry t is log p(token t+1 | tokens 0..t)
+   * @returns per sequence of n tokens with a prompt of p: n − p values, entry t is log p(token p+t | tokens 0..p+t−1)
    * @throws LspError INVALID_ARGUMENT, PROMPT_TOO_LONG, DISPOSED; the signal's reason when aborted
    */
   async logprobs(sequences: readonly Int32Array[], options?: LogprobOptions): Promise<Float32Array[]> {
-    const given = checkOptions(options, ['temperature', 'signal'], 'logprobs');
+    const given = checkOptions(options, ['temperature', 'promptLengths', 'signal'], 'logprobs');
     const temperature = expectNumber('temperature', given.temperature ?? 1, { above: 0 });
     const signal = expectSignal('signal', given.signal);
     const checked = checkSequences('sequences', sequences, this.config);
+    const prompts = checkPromptLengths(given.promptLengths, checked);
     const { native } = this;
     signal?.throwIfAborted();
     if (checked.length === 0) return [];
-    const result = await withSignal(signal, (handle) => native.logprobs(checked, temperature, handle));
+    const scored = checked.map((tokens, index) => ({ tokens, promptLength: prompts[index]! }));
+    const result = await withSignal(signal, (handle) => native.logprobs(scored, temperature, handle));
     return result.logprobs;
   }
 
@@ -158,7 +204,7 @@ export class LanguageModel implements AsyncDisposable {
     return withSignal(signal, (handle) => native.nextLogprobs(ids, candidates, handle));
   }
 
-  /** Parameter names, in Hugging Face's spelling. */
+  /** Parameter names, in Hugging Face's spelling; those of the adapter, in PEFT's, come last. */
   parameterNames(): string[] {
     return this.native.parameterNames();
   }
@@ -172,7 +218,8 @@ export class LanguageModel implements AsyncDisposable {
 
   /**
    * Writes a Hugging Face directory (config.json, generation_config.json, tokenizer files, model.safetensors) that
-   * transformers loads. Nothing partial is left after a failure.
+   * transformers loads, with an adapter added to the weights in f32: alone it computes what this model does. Nothing
+   * partial is left after a failure.
    *
    * @param dir made if missing; must be empty or hold a model saved before, which is replaced
    * @throws LspError IO_ERROR, INVALID_ARGUMENT, UNKNOWN_OPTION, DISPOSED; the signal's reason when aborted
@@ -192,10 +239,77 @@ export class LanguageModel implements AsyncDisposable {
     });
   }
 
-  /** A model with the same weights, shared until either side changes them: the frozen reference of a training. */
-  async clone(): Promise<LanguageModel> {
+  /** The LoRA adapter on this model; null where there is none. */
+  get adapter(): AdapterInfo | null {
+    const adapter = this.native.adapter();
+    return adapter && adapterInfo(adapter, this.config);
+  }
+
+  /**
+   * Puts a LoRA adapter on the model, in place of another: every answer and log-probability from now on is with it.
+   *
+   * @param dir a PEFT directory: adapter_config.json, adapter_model.safetensors
+   * @throws LspError INVALID_MODEL_FILE (damaged, or of another model), UNSUPPORTED_MODEL (more than a plain LoRA),
+   *   INVALID_ARGUMENT (a learner trains this model), IO_ERROR, DISPOSED; the signal's reason when aborted
+   */
+  async loadAdapter(dir: string, options?: { signal?: AbortSignal }): Promise<void> {
+    const signal = expectSignal('signal', checkOptions(options, ['signal'], 'loadAdapter').signal);
+    this.#requireUntrained('loadAdapter');
+    const { native } = this;
+    const path = expectString('dir', dir, { allowEmpty: false });
+    const { adapter, tensors } = readPeftAdapter(path, this.config);
+    signal?.throwIfAborted();
+    await withSignal(signal, (handle) => native.attachAdapter(adapter, 0n, tensors, handle));
+  }
+
+  /**
+   * Writes the adapter as a directory that PEFT loads (adapter_config.json, adapter_model.safetensors). Nothing partial
+   * is left after a failure.
+   *
+   * @param dir made if missing; must be empty or hold an adapter saved before, which is replaced
+   * @throws LspError INVALID_ARGUMENT (also where there is no adapter), UNKNOWN_OPTION, IO_ERROR, DISPOSED; the signal's
+   *   reason when aborted
+   */
+  async saveAdapter(dir: string, options?: SaveAdapterOptions): Promise<void> {
+    const given = checkOptions(options, ['dtype', 'baseModel', 'signal'], 'saveAdapter');
+    const dtype = expectOneOf('dtype', given.dtype ?? 'f32', ['f32', 'f16', 'bf16']);
+    const baseModel = given.baseModel === undefined ? null : expectString('baseModel', given.baseModel);
+    const signal = expectSignal('signal', given.signal);
+    const { native } = this;
+    signal?.throwIfAborted();
+    await savePeftAdapter(expectString('dir', dir, { allowEmpty: false }), {
+      adapter: this.#requireAdapter('saveAdapter', native),
+      config: this.config,
+      baseModel,
+      writeWeights: (path) => withSignal(signal, (handle) => native.saveAdapter(path, dtype, handle)),
+    });
+  }
+
+  /**
+   * Adds the adapter to the weights (W += s B A, in f32; a model in bf16 rounds the sums) and takes it off: the model
+   * then computes the same up to rounding, at the speed of one without an adapter.
+   *
+   * @throws LspError INVALID_ARGUMENT (there is none, or a learner trains it), OUT_OF_MEMORY, DISPOSED; the signal's
+   *   reason when aborted: then nothing has changed
+   */
+  async merge(options?: { signal?: AbortSignal }): Promise<void> {
+    const signal = expectSignal('signal', checkOptions(options, ['signal'], 'merge').signal);
+    this.#requireUntrained('merge');
+    const { native } = this;
+    this.#requireAdapter('merge', native);
+    signal?.throwIfAborted();
+    await withSignal(signal, (handle) => native.mergeAdapter(handle));
+  }
+
+  /**
+   * A model with the same weights, shared until either side changes them: the frozen reference of a training. That of
+   * an adapter's training is `clone({ adapter: false })`, the base itself at no cost.
+   */
+  async clone(options?: CloneOptions): Promise<LanguageModel> {
+    const given = checkOptions(options, ['adapter'], 'clone');
+    const withAdapter = expectBoolean('adapter', given.adapter ?? true);
     const source = this.native;
-    const native = await withSignal(undefined, () => source.clone());
+    const native = await withSignal(undefined, () => source.clone(withAdapter));
     return new LanguageModel({
       native,
       config: this.config,
@@ -229,6 +343,22 @@ export class LanguageModel implements AsyncDisposable {
     return () => this.#children.delete(child);
   }
 
+  /** Whose adapter, or absence of one, a learner was made for keeps it. */
+  #requireUntrained(method: string): void {
+    if (this.#children.size === 0) return;
+    throw new LspError('INVALID_ARGUMENT', `Expected a model without a learner for \`${method}\`.`, {
+      remedy: 'Dispose the learner first, or use a clone.',
+    });
+  }
+
+  #requireAdapter(method: string, native: NativeModel): NativeAdapter {
+    const adapter = native.adapter();
+    if (adapter) return adapter;
+    throw new LspError('INVALID_ARGUMENT', `Expected a model with an adapter for \`${method}\`.`, {
+      remedy: 'Train one (`Learner.create(model, { lora: {} })`), or load one (`loadAdapter`).',
+    });
+  }
+
   #context(): GenerationContext {
     return {
       native: this.native,
@@ -238,6 +368,16 @@ export class LanguageModel implements AsyncDisposable {
       memoryBudget: this.memoryBudget,
     };
   }
+}
+
+function checkPromptLengths(given: unknown, sequences: readonly Int32Array[]): number[] {
+  if (given === undefined) return sequences.map(() => 1);
+  const lengths = expectArray('promptLengths', given);
+  if (lengths.length !== sequences.length)
+    throw invalid('promptLengths', `one number for each of ${sequences.length} sequences`, given);
+  return lengths.map((length, index) =>
+    expectInteger(`promptLengths[${index}]`, length, { min: 1, max: sequences[index]!.length }),
+  );
 }
 
 /** Refuses a name that is no parameter of the model. */

@@ -1,6 +1,8 @@
 /** Whether a model fits into memory: asked before it is loaded. */
 import { freemem, totalmem } from 'node:os';
 import { LspError } from '../errors';
+import type { NativeAdapter } from '../native/addon';
+import { adaptedMatrices } from './adapter/lora';
 import { headParameters, layerParameters, type ParameterShape } from './formats/parameters';
 import type { ModelConfig } from './types';
 
@@ -58,6 +60,22 @@ export function learnerBytes(config: ModelConfig): number {
   return gradientBytes(config) + 2 * weightBytes(config);
 }
 
+/** What of an adapter decides its size. */
+export type AdapterSize = Pick<NativeAdapter, 'rank' | 'matrices'>;
+
+/** Bytes of an adapter's weights, as the engine stores them. */
+export function adapterBytes(config: ModelConfig, { rank, matrices }: AdapterSize): number {
+  return adaptedMatrices(config, matrices).reduce(
+    (sum, { inputs, outputs }) => sum + storedBytes([rank, inputs]) + storedBytes([outputs, rank]),
+    0,
+  );
+}
+
+/** Bytes of an adapter with its gradient and AdamW's two moments: the frozen weights have neither. */
+export function adapterLearnerBytes(config: ModelConfig, adapter: AdapterSize): number {
+  return 4 * adapterBytes(config, adapter);
+}
+
 /** Bytes of keys and values of one token in all layers; memory is taken in blocks of 32 tokens. */
 export function cacheBytesPerToken(config: ModelConfig): number {
   const perHead = config.headSize + padded(config.headSize); // keys, and values with padding
@@ -101,7 +119,14 @@ export function requireWeightsFit(
  * they are written: without this check the system would end the process in the midst of the first update.
  * @throws LspError OUT_OF_MEMORY
  */
-export function requireLearnerFits(config: ModelConfig, availableBytes = availableMemory()): void {
+export function requireLearnerFits(
+  config: ModelConfig,
+  { adapter, availableBytes = availableMemory() }: { adapter?: AdapterSize; availableBytes?: number } = {},
+): void {
+  if (adapter) {
+    const what = `an adapter of rank ${adapter.rank}, its gradient and AdamW's moments`;
+    return requireFit(adapterLearnerBytes(config, adapter), what, availableBytes);
+  }
   const what = `the gradient and AdamW's moments of ${config.parameterCount} parameters`;
   requireFit(learnerBytes(config), what, availableBytes);
 }

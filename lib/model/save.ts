@@ -1,14 +1,8 @@
-/**
- * Writing a Hugging Face directory that transformers loads: everything goes into a directory beside the target,
- * reaches the disk, and takes the target's name at the end. A failure leaves the target as it was.
- */
-import { randomUUID } from 'node:crypto';
-import { type FileHandle, mkdir, open, readdir, readFile, rename, rm } from 'node:fs/promises';
-import { basename, dirname, join, resolve } from 'node:path';
-import { makeDirectories } from '../disk/files';
-import { LspError } from '../errors';
+/** Writing a Hugging Face directory that transformers loads. */
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { writeModelDirectory } from './directory';
 import { familyOf } from './formats/families';
-import { ioError } from './formats/model-file';
 import type { SpecialToken, SpecialTokens, TokenizerSource } from './formats/model-source';
 import { explicitBookends } from './tokenizer-bookends';
 import type { ModelConfig } from './types';
@@ -42,51 +36,13 @@ export interface SaveContent {
  *   whatever `writeWeights` throws
  */
 export async function saveHuggingFace(directory: string, content: SaveContent): Promise<void> {
-  const target = resolve(directory);
-  const parent = dirname(target);
-  await io('create', parent, () => makeDirectories(parent));
-  const replaced = await requireReplaceable(target);
-  const temporary = join(parent, `.${basename(target)}.${randomUUID()}.tmp`);
-  try {
-    await io('create', temporary, () => mkdir(temporary));
-    for (const [name, value] of Object.entries(jsonFiles(content))) {
-      await io('write', join(temporary, name), () => writeDurably(join(temporary, name), value));
-    }
-    await content.writeWeights(join(temporary, WEIGHTS));
-    await io('write', temporary, () => syncDirectory(temporary));
-    await moveInto(target, temporary, replaced);
-    await io('write', parent, () => syncDirectory(parent));
-  } catch (error) {
-    await rm(temporary, { recursive: true, force: true }).catch(() => undefined);
-    throw error;
-  }
-}
-
-async function io<T>(action: string, path: string, run: () => Promise<T>): Promise<T> {
-  try {
-    return await run();
-  } catch (error) {
-    throw error instanceof LspError ? error : ioError(path, action, error);
-  }
-}
-
-/** True if there is a directory to replace, false if there is none; throws for anything not written here. */
-async function requireReplaceable(target: string): Promise<boolean> {
-  let names: string[];
-  try {
-    names = await readdir(target);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return false;
-    throw ioError(target, 'write to', error);
-  }
-  if (names.length === 0) return true;
-  const foreign = names.find((name) => !FILES.includes(name));
-  if (foreign === undefined && (await isMarked(join(target, 'config.json')))) return true;
-  throw new LspError(
-    'INVALID_ARGUMENT',
-    `Expected an empty directory or one with a model saved before for \`dir\` but ${target} holds ` +
-      `${foreign === undefined ? 'a model from elsewhere' : foreign}.`,
-    { remedy: 'Save into a new directory.' },
+  const kind = {
+    what: 'a model',
+    files: FILES,
+    isOurs: (path: string) => isMarked(join(path, 'config.json')),
+  };
+  await writeModelDirectory(directory, kind, jsonFiles(content), (path) =>
+    content.writeWeights(join(path, WEIGHTS)),
   );
 }
 
@@ -95,45 +51,6 @@ async function isMarked(path: string): Promise<boolean> {
     return (JSON.parse(await readFile(path, 'utf8')) as Record<string, unknown> | null)?.[MARK] !== undefined;
   } catch {
     return false;
-  }
-}
-
-/** rename replaces an empty directory but not a full one: that one steps aside first and comes back on failure. */
-async function moveInto(target: string, temporary: string, replaced: boolean): Promise<void> {
-  if (!replaced) return io('write', target, () => rename(temporary, target));
-  const aside = join(dirname(target), `.${basename(target)}.${randomUUID()}.old`);
-  await io('replace', target, () => rename(target, aside));
-  try {
-    await io('write', target, () => rename(temporary, target));
-  } catch (error) {
-    await rename(aside, target).catch(() => undefined);
-    throw error;
-  }
-  await rm(aside, { recursive: true, force: true }).catch(() => undefined);
-}
-
-async function writeDurably(path: string, value: unknown): Promise<void> {
-  const indent = basename(path) === 'tokenizer.json' ? undefined : 2; // that one is large
-  await withFile(path, 'wx', async (file) => {
-    await file.writeFile(`${JSON.stringify(value, null, indent)}\n`);
-    await file.sync();
-  });
-}
-
-async function syncDirectory(path: string): Promise<void> {
-  await withFile(path, 'r', (file) => file.sync());
-}
-
-async function withFile(
-  path: string,
-  flags: string,
-  use: (file: FileHandle) => Promise<void>,
-): Promise<void> {
-  const file = await open(path, flags);
-  try {
-    await use(file);
-  } finally {
-    await file.close();
   }
 }
 

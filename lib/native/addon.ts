@@ -125,10 +125,20 @@ export interface NativeHandle {
 }
 
 export interface NativeLogprobs {
-  /** Per sequence, length n-1: log p(token t+1 | tokens 0..t). */
+  /** Per sequence, one value a token after the prompt: log p(token | tokens before it). */
   logprobs: Float32Array[];
-  /** Per sequence, length n-1: entropy in nats of each predictive distribution. */
+  /** Per sequence, as many: entropy in nats of each predictive distribution. */
   entropies: Float32Array[];
+}
+
+/** A low-rank adapter: for each of `matrices`, y = x W^T + scale (x A^T) B^T, scale = alpha / rank. */
+export interface NativeAdapter {
+  rank: number;
+  alpha: number;
+  /** scale = alpha / sqrt(rank). */
+  rsLora: boolean;
+  /** Names of projections, e.g. `model.layers.0.self_attn.q_proj.weight`. */
+  matrices: string[];
 }
 
 export interface NativeModel {
@@ -136,7 +146,10 @@ export interface NativeModel {
   loadTensors(tensors: TensorLocation[], handle: NativeHandle): Promise<void>;
   /** Names of parameters not loaded yet. */
   missingTensors(): string[];
+  /** Those of the adapter, if there is one, come last. */
   parameterNames(): string[];
+  /** What a learner trains: the adapter's parameters, or all where there is none. */
+  trainedNames(): string[];
   parameterShape(name: string): number[];
   /** Row-major values in Hugging Face layout. */
   readTensor(name: string): Promise<Float32Array>;
@@ -148,18 +161,40 @@ export interface NativeModel {
     handle: NativeHandle,
   ): Promise<NativeCompletion[]>;
   /** Log-probabilities at `temperature` (logits divided by it). */
-  logprobs(sequences: Int32Array[], temperature: number, handle: NativeHandle): Promise<NativeLogprobs>;
+  logprobs(
+    sequences: NativeTrainSequence[],
+    temperature: number,
+    handle: NativeHandle,
+  ): Promise<NativeLogprobs>;
   /** log p(candidate | prompt) for each prompt and candidate token: Float32Array of candidates.length each. */
   nextLogprobs(prompts: Int32Array[], candidates: Int32Array, handle: NativeHandle): Promise<Float32Array[]>;
   /** Models with a scoring head: its outputs at the last token of each sequence, `scoreLabels` each. */
   scoreLast(sequences: Int32Array[], handle: NativeHandle): Promise<Float32Array[]>;
   /**
-   * Writes one safetensors file (all parameters, Hugging Face names and layout, `metadata` strings in the header)
+   * Writes one safetensors file (all weights, an adapter added to them, Hugging Face names and layout, `metadata` strings in the header)
    * under a temporary name, fsyncs, renames. dtype of the stored values: f32, f16 or bf16.
    */
   saveSafetensors(path: string, dtype: 'f32' | 'f16' | 'bf16', handle: NativeHandle): Promise<void>;
-  /** Shares storage until either side changes (copy on write, tensor by tensor). Queued like any operation. */
-  clone(): Promise<NativeModel>;
+  /**
+   * Puts an adapter on the model, in place of another, all or nothing. `tensors`: its values, under the names that PEFT
+   * gives them in its files; none for fresh ones that follow from the seed.
+   */
+  attachAdapter(
+    adapter: NativeAdapter,
+    seed: bigint,
+    tensors: TensorLocation[],
+    handle: NativeHandle,
+  ): Promise<void>;
+  adapter(): NativeAdapter | null;
+  /** As `saveSafetensors`, of the adapter's parameters alone. */
+  saveAdapter(path: string, dtype: 'f32' | 'f16' | 'bf16', handle: NativeHandle): Promise<void>;
+  /** Adds the adapter to the weights and takes it off, all or nothing. */
+  mergeAdapter(handle: NativeHandle): Promise<void>;
+  /**
+   * Shares storage until either side changes (copy on write, tensor by tensor). Queued like any operation. Without the
+   * adapter it is the model that the adapter stands on.
+   */
+  clone(withAdapter?: boolean): Promise<NativeModel>;
   /** Bytes of weights held by this model alone or shared. */
   weightBytes(): number;
   /** Increases by one with every change of the weights. */
@@ -171,6 +206,8 @@ export interface NativeModel {
 export interface NativeLearnerOptions {
   /** Bytes of activations one micro-batch may hold; at least one sequence always runs. */
   activationBudgetBytes: number;
+  /** Keep only the layers' inputs, and compute the rest once more in the backward pass. */
+  gradientCheckpointing: boolean;
 }
 
 export interface NativeTrainSequence {
@@ -209,7 +246,7 @@ export interface NativeLearner {
     temperature: number,
     handle: NativeHandle,
   ): Promise<Float32Array[]>;
-  /** Accumulated gradient in Hugging Face layout; tied embeddings: sum of the head's and the input's. */
+  /** Accumulated gradient of a trained parameter in Hugging Face layout; tied: sum of the head's and the input's. */
   gradient(name: string): Promise<Float32Array>;
   /** Clips, updates, zeroes the gradient. Rejects with 'TRAINING_DIVERGED' (weights untouched) if not finite. */
   step(options: NativeAdamW): Promise<{ gradNorm: number }>;
@@ -311,5 +348,5 @@ export interface NativeAddon {
   /** ISA variants compiled in and usable here, best first, and the one in force (LSP_ISA overrides). */
   isa(): { available: string[]; active: string };
   /** Bytes of activations per token a training micro-batch holds for this geometry. */
-  activationBytesPerToken(config: NativeModelConfig): number;
+  activationBytesPerToken(config: NativeModelConfig, gradientCheckpointing: boolean): number;
 }

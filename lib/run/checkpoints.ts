@@ -1,7 +1,8 @@
 /**
  * The checkpoints of a run: one directory each, complete or not there at all.
  *
- *     checkpoints/step-000010/model/                  a Hugging Face directory
+ *     checkpoints/step-000010/model/                  a Hugging Face directory, or for a LoRA run
+ *     checkpoints/step-000010/adapter/                a PEFT directory, on the model that the run started from
  *     checkpoints/step-000010/optimizer.safetensors   AdamW's moments and step count
  *     checkpoints/step-000010/trainer.json            the trainer's state
  *
@@ -15,9 +16,12 @@ import { isRecord } from '../options';
 import type { TrainerState } from '../lsp/types';
 import { fsyncPath, fsyncTree, namesIn, prettyJson, statusOf, toIoError, withIoErrors } from '../disk/files';
 
-/** What a checkpoint needs of a model: a Hugging Face directory of it. */
+/** What a checkpoint needs of a model: a Hugging Face directory of it, or a PEFT directory of its adapter. */
 export interface SavableModel {
+  /** The adapter alone is trained and saved, where there is one. */
+  readonly adapter?: object | null;
   save(directory: string): Promise<void>;
+  saveAdapter?(directory: string): Promise<void>;
 }
 
 /** What a checkpoint needs of a learner: its moments in one file. */
@@ -37,12 +41,15 @@ export interface Checkpoint {
   path: string;
   /** Hugging Face directory, for `LanguageModel.load`. */
   modelPath: string;
+  /** PEFT directory of a LoRA run, which has this in the place of `modelPath`: for `lora: { adapter }`. */
+  adapterPath: string;
   /** For `learner.loadState`. */
   optimizerPath: string;
 }
 
 const NAME = /^step-(\d{6,})$/;
 const MODEL = 'model';
+const ADAPTER = 'adapter';
 const OPTIMIZER = 'optimizer.safetensors';
 const TRAINER = 'trainer.json';
 
@@ -84,7 +91,11 @@ export class Checkpoints {
     try {
       await rm(temporary, { recursive: true, force: true });
       await mkdir(temporary);
-      await model.save(join(temporary, MODEL));
+      if (model.adapter && model.saveAdapter) {
+        await model.saveAdapter(join(temporary, ADAPTER));
+      } else {
+        await model.save(join(temporary, MODEL));
+      }
       await learner.saveState(join(temporary, OPTIMIZER));
       await writeFile(join(temporary, TRAINER), prettyJson(state));
       await fsyncTree(temporary);
@@ -117,7 +128,9 @@ export class Checkpoints {
    * @throws LspError INVALID_CHECKPOINT
    */
   async readState(checkpoint: Checkpoint): Promise<TrainerState> {
-    for (const path of [checkpoint.modelPath, checkpoint.optimizerPath]) {
+    const { modelPath, adapterPath, optimizerPath } = checkpoint;
+    const weightsPath = (await statusOf(adapterPath)) ? adapterPath : modelPath;
+    for (const path of [weightsPath, optimizerPath]) {
       if (!(await statusOf(path))) throw invalidCheckpoint(checkpoint, `one without ${path}`);
     }
     let state: unknown;
@@ -135,7 +148,13 @@ export class Checkpoints {
   /** Where the checkpoint of a step is, or would be. */
   at(step: number): Checkpoint {
     const path = join(this.directory, nameOf(step));
-    return { step, path, modelPath: join(path, MODEL), optimizerPath: join(path, OPTIMIZER) };
+    return {
+      step,
+      path,
+      modelPath: join(path, MODEL),
+      adapterPath: join(path, ADAPTER),
+      optimizerPath: join(path, OPTIMIZER),
+    };
   }
 
   async #remove(path: string): Promise<void> {

@@ -6,7 +6,15 @@
  */
 import { totalmem } from 'node:os';
 import { LspError } from '../errors';
-import { cacheBytesPerToken, gradientBytes, weightBytes } from '../model/memory';
+import { adapterParameterCount } from '../model/adapter/lora';
+import {
+  adapterBytes,
+  type AdapterSize,
+  cacheBytesPerToken,
+  gradientBytes,
+  weightBytes,
+  type WeightType,
+} from '../model/memory';
 import type { ModelConfig } from '../model/types';
 
 const FLOAT_BYTES = 4;
@@ -20,6 +28,10 @@ export interface MemoryWorkload {
   memoryBudget: number;
   /** Whether a frozen reference is kept (a KL term, or a judge). */
   reference: boolean;
+  /** What is trained, if it is an adapter: then the reference is the base itself. */
+  adapter?: AdapterSize | null;
+  /** How the weights are held (default f32). */
+  weightType?: WeightType;
 }
 
 export interface MemoryEstimate {
@@ -34,12 +46,14 @@ export interface MemoryEstimate {
 }
 
 export function estimateTrainingMemory(config: ModelConfig, workload: MemoryWorkload): MemoryEstimate {
-  const weights = weightBytes(config);
+  const { adapter } = workload;
+  const weights = weightBytes(config, workload.weightType);
+  const trained = adapter ? adapterBytes(config, adapter) : weights;
   const parts = {
-    weights,
-    reference: workload.reference ? weights : 0,
-    gradients: gradientBytes(config),
-    moments: 2 * weights,
+    weights: adapter ? weights + trained : weights,
+    reference: workload.reference && !adapter ? weights : 0,
+    gradients: adapter ? trained : gradientBytes(config),
+    moments: 2 * trained,
     activations: workload.memoryBudget,
     keyValueCache: Math.min(workload.memoryBudget, cacheBytesPerToken(config) * workload.cachedTokens),
     process: PROCESS_BYTES,
@@ -47,9 +61,10 @@ export function estimateTrainingMemory(config: ModelConfig, workload: MemoryWork
   return { ...parts, total: Object.values(parts).reduce((sum, bytes) => sum + bytes, 0) };
 }
 
-/** Bytes of one checkpoint: weights and two moments in f32. */
-export function checkpointBytes(config: ModelConfig): number {
-  return 3 * config.parameterCount * FLOAT_BYTES;
+/** Bytes of one checkpoint: what is trained and its two moments in f32. */
+export function checkpointBytes(config: ModelConfig, adapter?: AdapterSize | null): number {
+  const count = adapter ? adapterParameterCount(config, adapter) : config.parameterCount;
+  return 3 * count * FLOAT_BYTES;
 }
 
 /**

@@ -7,7 +7,11 @@
  */
 import { availableParallelism } from 'node:os';
 import { z } from 'zod';
-import { describe, invalid, isRecord, unknownOption } from '../options';
+import type { LspError } from '../errors';
+import { LOSS_NAMES } from '../lsp/loss-recipes';
+import { LORA_TARGETS, MAX_RANK } from '../model/adapter/lora';
+import { describe, invalid, isRecord, nearestName, unknownOption } from '../options';
+import { targetsOf } from './lora-options';
 
 /** How an option is written on a command line. */
 export type OptionKind = 'integer' | 'number' | 'text' | 'choice' | 'bytes';
@@ -22,6 +26,8 @@ export interface OptionMeta {
   group: string;
   /** What a resumed run may change, since it alters no result. */
   resumable?: boolean;
+  /** How the help writes the value, where its kind does not say it. */
+  valueName?: string;
 }
 
 const metas = z.registry<OptionMeta>();
@@ -72,6 +78,7 @@ const bytes = (meta: Omit<OptionMeta, 'kind' | 'expected'>) =>
 const RUN = 'Run';
 const PLAY = 'Self-play';
 const LEARNING = 'Learning';
+const LORA = 'LoRA';
 const MACHINE = 'Machine';
 
 /** Keys in the order of the help. Defaults that depend on other options are resolved in `resolveTrainOptions`. */
@@ -139,12 +146,55 @@ const schema = z.strictObject({
   warmupSteps: integer({ group: LEARNING, description: 'updates until the full learning rate' }, 0),
   weightDecay: number({ group: LEARNING, description: 'decoupled, on matrices only' }, 0),
   maxGradNorm: number({ group: LEARNING, description: 'the gradient is scaled down to this norm' }, 0, true),
+  loss: choice(LOSS_NAMES, {
+    group: LEARNING,
+    description: 'ratio, clipping, advantages and reduction, as published: see docs/losses.md',
+  }),
+  samplingRounds: integer(
+    {
+      group: LEARNING,
+      description: 'with queries of a file: most rounds of drawing others where all answers score the same',
+    },
+    1,
+    64,
+  ),
+  overlongTokens: integer(
+    {
+      group: LEARNING,
+      description: 'with queries of a file: last tokens of an answer that are charged for; 0 is off',
+    },
+    0,
+    1 << 20,
+  ),
   updatesPerBatch: integer({ group: LEARNING, description: 'updates from the same answers' }, 1, 64),
   klForm: choice(['k1', 'k2', 'k3'], {
     group: LEARNING,
     description: 'estimator of the KL to the starting model',
   }),
   klBeta: number({ group: LEARNING, description: 'weight of the KL; 0 is off' }, 0),
+  loraRank: integer(
+    { group: LORA, description: 'train a LoRA adapter of this rank; the weights stay as they are' },
+    1,
+    MAX_RANK,
+  ).optional(),
+  loraAlpha: number(
+    { group: LORA, description: 'the adapter is scaled by alpha / rank' },
+    0,
+    true,
+  ).optional(),
+  loraTargets: text({
+    group: LORA,
+    description: `projections that get one: some of ${LORA_TARGETS.join(',')}`,
+    valueName: 'list',
+  }).optional(),
+  loraScaling: choice(['lora', 'rslora'], {
+    group: LORA,
+    description: 'alpha / rank, or alpha / the root of the rank',
+  }).optional(),
+  loraBase: choice(['f32', 'bf16'], {
+    group: LORA,
+    description: 'how the frozen weights are held: bf16 takes half the memory',
+  }).optional(),
   threads: integer({ group: MACHINE, description: 'compute threads', resumable: true }, 1, 256),
   memoryBudget: bytes({
     group: MACHINE,
@@ -184,6 +234,9 @@ const DEFAULTS = {
   warmupSteps: 0,
   weightDecay: 0,
   maxGradNorm: 1,
+  loss: 'dr-grpo',
+  samplingRounds: 1,
+  overlongTokens: 0,
   updatesPerBatch: 1,
   klForm: 'k2',
   klBeta: 0.05,
@@ -204,6 +257,13 @@ const WORLD_DEFAULTS = {
   schedule: 'linear',
   klBeta: 0,
 } as const;
+
+/**
+ * An adapter wants a rate some ten times that of all weights (Schulman et al. 2025, "LoRA without regret"; docs/lora.md
+ * has our own curves).
+ */
+const LORA_RATE_FACTOR = 10;
+const LORA_OPTIONS = ['loraAlpha', 'loraTargets', 'loraScaling', 'loraBase'] as const;
 
 /** A function takes more tokens than a sentence, its specification and tests too; a sum and its story some. */
 const CODING_DEFAULTS = { maxNewTokens: 128, queryTokens: 160 } as const;
@@ -232,17 +292,29 @@ function defaultSelfReward(
   return task === 'world' && preset === 'recommended' ? 0 : (SELF_REWARD[preset] ?? 0);
 }
 
+/** What DAPO has besides its loss, where queries come from a file: as many rounds as we see fit, and its share of 1/5. */
+const DAPO_ROUNDS = 4;
+const DAPO_OVERLONG_SHARE = 1 / 5;
+
 /** What the help shows as default: a value, or words. */
 export function defaultOf(name: TrainOptionName): string {
+  if (name === 'samplingRounds') return `1; ${DAPO_ROUNDS} with the loss dapo and a file`;
+  if (name === 'overlongTokens') return '0; a fifth of the most tokens with the loss dapo and a file';
   if (name === 'task') return 'world for the model tiny, else instructions';
   if (name in DEFAULTS) {
     const usual = DEFAULTS[name as keyof typeof DEFAULTS];
     const others = Object.values(GAME_DEFAULTS).flatMap(({ words, values }) =>
       values[name] === undefined || values[name] === usual ? [] : [`${values[name]} in ${words}`],
     );
-    return others.length === 0 ? String(usual) : `${usual}; ${others.join(', ')}`;
+    const adapters = name === 'learningRate' ? [`${LORA_RATE_FACTOR} times that for LoRA`] : [];
+    return [`${usual}`, [...others, ...adapters].join(', ')].filter((part) => part !== '').join('; ');
   }
   if (name === 'preset') return 'recommended';
+  if (name === 'loraRank') return 'none: all weights are trained';
+  if (name === 'loraAlpha') return 'twice the rank';
+  if (name === 'loraTargets') return 'all';
+  if (name === 'loraScaling') return 'lora';
+  if (name === 'loraBase') return 'f32';
   if (name === 'selfReward') return '0.1 with recommended (0 in the tiny world), 0.2 with paper, else 0';
   if (name === 'threads') return 'all cores';
   if (name === 'memoryBudget') return '1 GiB, less where memory is short';
@@ -255,7 +327,12 @@ export function metaOf(name: TrainOptionName): OptionMeta {
 
 /** Checks the value of one option, whatever the others are. @throws LspError INVALID_ARGUMENT */
 export function checkTrainOption(name: TrainOptionName, value: unknown, shownAs: string = name): void {
-  if (!requiredSchema(name).safeParse(value).success) throw invalid(shownAs, metaOf(name).expected, value);
+  if (!requiredSchema(name).safeParse(value).success) throw refusal(name, value, shownAs);
+}
+
+function refusal(name: TrainOptionName, value: unknown, shownAs: string = name): LspError {
+  const meant = typeof value === 'string' ? nearestName(value, choicesOf(name)) : undefined;
+  return invalid(shownAs, metaOf(name).expected, value, meant && `Did you mean '${meant}'?`);
 }
 
 /** Choices of an option that is one of a few words. */
@@ -278,11 +355,20 @@ function requiredSchema(name: TrainOptionName): z.ZodType {
 export function resolveTrainOptions(given: Readonly<Record<string, unknown>>): TrainOptions {
   if (!isRecord(given)) throw invalid('train options', 'an object', given);
   const preset = given.preset ?? 'recommended';
+  const ofGame = { ...DEFAULTS, ...GAME_DEFAULTS[String(given.task)]?.values };
+  const maxNewTokens = Number(given.maxNewTokens ?? ofGame.maxNewTokens);
   const withDefaults = {
-    ...DEFAULTS,
+    ...ofGame,
     selfReward: defaultSelfReward(given, preset),
-    ...GAME_DEFAULTS[String(given.task)]?.values,
+    ...(given.loraRank !== undefined && {
+      learningRate: Number((LORA_RATE_FACTOR * Number(ofGame.learningRate)).toPrecision(12)),
+    }),
     threads: availableParallelism(),
+    ...(given.loss === 'dapo' &&
+      given.queriesFile !== undefined && {
+        samplingRounds: DAPO_ROUNDS,
+        overlongTokens: Math.ceil(maxNewTokens * DAPO_OVERLONG_SHARE),
+      }),
     ...(given.queriesFile === undefined && { preset }),
     ...Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)),
   };
@@ -316,8 +402,9 @@ export function resumeTrainOptions(
     }
   }
   // What runs of earlier versions were silent about is what they did.
-  const { task, reportEvery, challengerWeight } = DEFAULTS;
-  const options = parse({ task, reportEvery, challengerWeight, ...rest, ...given });
+  const { task, reportEvery, challengerWeight, loss, samplingRounds, overlongTokens } = DEFAULTS;
+  const unsaid = { task, reportEvery, challengerWeight, loss, samplingRounds, overlongTokens };
+  const options = parse({ ...unsaid, ...rest, ...given });
   if (typeof scheduleSteps !== 'number')
     throw invalid('scheduleSteps', 'a number in config.json', scheduleSteps);
   if (options.schedule !== 'constant' && options.steps > scheduleSteps) {
@@ -337,7 +424,7 @@ function parse(values: Record<string, unknown>): z.infer<typeof schema> {
   const issue = result.error.issues[0]!;
   if (issue.code === 'unrecognized_keys') throw unknownOption(issue.keys[0]!, TRAIN_OPTION_NAMES, 'train');
   const name = String(issue.path[0]);
-  throw invalid(name, metaOf(name as TrainOptionName).expected, values[name]);
+  throw refusal(name as TrainOptionName, values[name]);
 }
 
 /** What no option alone can tell. */
@@ -353,7 +440,31 @@ function checkTogether(options: z.infer<typeof schema>, given: Readonly<Record<s
   if (options.task === 'open' && options.reward === undefined && options.rewardModel === undefined) {
     throw invalid('rewardModel', "a reward model (or a `reward`) with the task 'open'", undefined);
   }
-  if (options.queriesFile !== undefined) {
+  if (options.loraRank === undefined) {
+    const [name] = LORA_OPTIONS.filter((one) => options[one] !== undefined);
+    if (name !== undefined) {
+      throw invalid(
+        name,
+        'nothing without `loraRank`',
+        options[name],
+        'The rank makes it a training of an adapter.',
+      );
+    }
+  }
+  targetsOf(options.loraTargets);
+  if (options.overlongTokens > options.maxNewTokens) {
+    throw invalid('overlongTokens', 'at most `maxNewTokens`', options.overlongTokens);
+  }
+  if (options.queriesFile === undefined) {
+    for (const [name, off] of [
+      ['samplingRounds', 1],
+      ['overlongTokens', 0],
+    ] as const) {
+      if (options[name] === off) continue;
+      const remedy = 'In self-play it would change what the Challenger is paid for.';
+      throw invalid(name, `${off} without \`queriesFile\``, options[name], remedy);
+    }
+  } else {
     for (const name of ['preset', 'queryTokens', 'challengerWeight', 'selfReward'] as const) {
       if (given[name] === undefined || given[name] === 0) continue;
       throw invalid(

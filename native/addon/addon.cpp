@@ -20,7 +20,8 @@ Napi::Value isa(const Napi::CallbackInfo& info) {
 
 Napi::Value activation_bytes_per_token(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&]() -> Napi::Value {
-    const int64_t bytes = Learner::activation_bytes_per_token(to_config(info[0], "config"));
+    const int64_t bytes = Learner::activation_bytes_per_token(to_config(info[0], "config"),
+                                                              to_bool(info[1], "gradientCheckpointing"));
     return Napi::Number::New(info.Env(), static_cast<double>(bytes));
   });
 }

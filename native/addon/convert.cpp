@@ -216,6 +216,25 @@ ModelConfig to_config(const Napi::Value& value, const std::string& name) {
   return config;
 }
 
+LoraShape to_lora_shape(const Napi::Value& value, const std::string& name) {
+  const Fields fields(value, name);
+  LoraShape shape;
+  shape.rank = fields.integer("rank", 1, 1 << 20);
+  shape.alpha = fields.number("alpha", -1e30, 1e30);
+  shape.rank_stabilized = fields.flag("rsLora");
+  shape.matrices = to_list(fields.get("matrices"), fields.name("matrices"), to_string);
+  return shape;
+}
+
+Napi::Value from_lora_shape(Napi::Env env, const LoraShape& shape) {
+  const Napi::Object object = Napi::Object::New(env);
+  object.Set("rank", static_cast<double>(shape.rank));
+  object.Set("alpha", shape.alpha);
+  object.Set("rsLora", shape.rank_stabilized);
+  object.Set("matrices", from_strings(env, shape.matrices));
+  return object;
+}
+
 std::vector<TensorLocation> to_locations(const Napi::Value& value, const std::string& name) {
   return to_list(value, name, [](const Napi::Value& element, const std::string& element_name) {
     const Fields fields(element, element_name);

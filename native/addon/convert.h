@@ -47,6 +47,9 @@ auto to_list(const Napi::Value& value, const std::string& name, const Convert& c
 }
 
 ModelConfig to_config(const Napi::Value& value, const std::string& name);
+// { rank, alpha, rsLora, matrices }, and back.
+LoraShape to_lora_shape(const Napi::Value& value, const std::string& name);
+Napi::Value from_lora_shape(Napi::Env env, const LoraShape& shape);
 std::vector<TensorLocation> to_locations(const Napi::Value& value, const std::string& name);
 std::vector<GenerateRequest> to_requests(const Napi::Value& value, const std::string& name);
 // Everything but `onTokens`.

@@ -12,26 +12,20 @@ namespace {
 // JavaScript constructs the Learner.
 class LearnerState : public Dependent {
  public:
-  LearnerState(std::shared_ptr<Session> session, int64_t activation_bytes)
-      : session_(std::move(session)), activation_bytes_(activation_bytes) {}
+  LearnerState(std::shared_ptr<Session> session, int64_t activation_bytes, bool recompute)
+      : session_(std::move(session)), activation_bytes_(activation_bytes), recompute_(recompute) {}
   ~LearnerState() override { set_bytes(0); }
 
   Learner& get(Model& model) {
     check_usable();
-    if (learner_ == nullptr) learner_ = std::make_unique<Learner>(model, activation_bytes_);
+    if (learner_ == nullptr) learner_ = std::make_unique<Learner>(model, activation_bytes_, recompute_);
     return *learner_;
   }
   // After every job.
   void refresh() {
     if (learner_ == nullptr) return;
     steps_.store(learner_->step_count());
-    const ParameterList& parameters = session_->parameters();
-    int64_t values = 0;
-    for (int i = 0; i < parameters.count(); ++i) values += parameters[i].stored_floats();
-    const bool tied = parameters.head() == parameters.embedding();  // then its gradient is kept in two parts
-    const int64_t gradients = values + (tied ? parameters[parameters.embedding()].stored_floats() : 0);
-    const int64_t moments = learner_->step_count() > 0 ? 2 * values : 0;
-    set_bytes(4 * (gradients + moments));
+    set_bytes(learner_->bytes());
   }
   void release() override {
     disposed_.store(true);
@@ -52,6 +46,7 @@ class LearnerState : public Dependent {
 
   const std::shared_ptr<Session> session_;
   const int64_t activation_bytes_;
+  const bool recompute_;
   std::unique_ptr<Learner> learner_;
   int64_t bytes_ = 0;
   std::atomic<int64_t> steps_{0};
@@ -101,9 +96,9 @@ class LearnerObject : public Napi::ObjectWrap<LearnerObject> {
   Napi::Value gradient(const Napi::CallbackInfo& info) {
     return promised(info.Env(), [&] {
       check_usable();
-      const int index = state_->session()->parameters().find(to_string(info[0], "name"));
       return submit(
-          nullptr, [index](Learner& learner) { return learner.gradient(index); }, from_floats);
+          nullptr, [name = to_string(info[0], "name")](Learner& learner) { return learner.gradient(name); },
+          from_floats);
     });
   }
 
@@ -170,10 +165,12 @@ class LearnerObject : public Napi::ObjectWrap<LearnerObject> {
   static std::shared_ptr<LearnerState> make_state(const Napi::CallbackInfo& info) {
     return guarded(info.Env(), [&] {
       const std::shared_ptr<Session> session = to_session(info[0], "model");
-      const int64_t bytes = to_integer(to_object(info[1], "options").Get("activationBudgetBytes"),
-                                       "options.activationBudgetBytes", 1, kMaxSafeInteger);
+      const Napi::Object options = to_object(info[1], "options");
+      const int64_t bytes = to_integer(options.Get("activationBudgetBytes"), "options.activationBudgetBytes",
+                                       1, kMaxSafeInteger);
+      const bool recompute = to_bool(options.Get("gradientCheckpointing"), "options.gradientCheckpointing");
       session->check_usable();
-      auto state = std::make_shared<LearnerState>(session, bytes);
+      auto state = std::make_shared<LearnerState>(session, bytes, recompute);
       session->add(state);
       return state;
     });

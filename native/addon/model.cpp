@@ -98,7 +98,8 @@ class ModelObject : public Napi::ObjectWrap<ModelObject> {
   Napi::Value missing_tensors(const Napi::CallbackInfo& info) {
     return guarded(info.Env(), [&] {
       session_->check_usable();
-      return names(info.Env(), [&](int i) { return !session_->is_loaded(i); });
+      const int own = session_->parameters()->own_count();
+      return names(info.Env(), [&](int i) { return i < own && !session_->is_loaded(i); });
     });
   }
 
@@ -109,11 +110,19 @@ class ModelObject : public Napi::ObjectWrap<ModelObject> {
     });
   }
 
+  Napi::Value trained_names(const Napi::CallbackInfo& info) {
+    return guarded(info.Env(), [&] {
+      session_->check_usable();
+      const std::shared_ptr<const ParameterList> parameters = session_->parameters();
+      return names(info.Env(), [&](int i) { return parameters->trains(i); });
+    });
+  }
+
   Napi::Value parameter_shape(const Napi::CallbackInfo& info) {
     return guarded(info.Env(), [&]() -> Napi::Value {
       session_->check_usable();
-      const ParameterList& parameters = session_->parameters();
-      const std::vector<int64_t> shape = parameters[parameters.find(to_string(info[0], "name"))].shape();
+      const std::shared_ptr<const ParameterList> parameters = session_->parameters();
+      const std::vector<int64_t> shape = (*parameters)[parameters->find(to_string(info[0], "name"))].shape();
       const Napi::Array array = Napi::Array::New(info.Env(), shape.size());
       for (size_t i = 0; i < shape.size(); ++i) {
         array.Set(static_cast<uint32_t>(i), Napi::Number::New(info.Env(), static_cast<double>(shape[i])));
@@ -125,19 +134,22 @@ class ModelObject : public Napi::ObjectWrap<ModelObject> {
   Napi::Value read_tensor(const Napi::CallbackInfo& info) {
     return promised(info.Env(), [&] {
       session_->check_usable();
-      const int index = session_->parameters().find(to_string(info[0], "name"));
       return session_->submit(
-          nullptr, [index](Model& model) { return model.read(index); }, from_floats);
+          nullptr,
+          [name = to_string(info[0], "name")](Model& model) {
+            return model.read(model.parameters().find(name));
+          },
+          from_floats);
     });
   }
 
   Napi::Value write_tensor(const Napi::CallbackInfo& info) {
     return promised(info.Env(), [&] {
       session_->check_usable();
-      const int index = session_->parameters().find(to_string(info[0], "name"));
-      return session_->submit(nullptr, [index, values = to_floats(info[1], "values")](Model& model) {
-        model.write(index, values);
-      });
+      return session_->submit(
+          nullptr, [name = to_string(info[0], "name"), values = to_floats(info[1], "values")](Model& model) {
+            model.write(model.parameters().find(name), values);
+          });
     });
   }
 
@@ -174,7 +186,7 @@ class ModelObject : public Napi::ObjectWrap<ModelObject> {
       const std::shared_ptr<Operation> operation = to_operation(info[2], "handle");
       return session_->submit(
           operation,
-          [sequences = to_token_lists(info[0], "sequences"),
+          [sequences = to_train_sequences(info[0], "sequences"),
            temperature = to_temperature(info[1], "temperature"),
            operation](Model& model) { return score_sequences(model, sequences, temperature, *operation); },
           from_scores);
@@ -216,11 +228,50 @@ class ModelObject : public Napi::ObjectWrap<ModelObject> {
     });
   }
 
+  Napi::Value attach_adapter(const Napi::CallbackInfo& info) {
+    return promised(info.Env(), [&] {
+      session_->check_usable();
+      const std::shared_ptr<Operation> operation = to_operation(info[3], "handle");
+      return session_->submit(
+          operation, [shape = to_lora_shape(info[0], "shape"), seed = to_uint64(info[1], "seed"),
+                      tensors = to_locations(info[2], "tensors"),
+                      operation](Model& model) { model.attach_adapter(shape, seed, tensors, *operation); });
+    });
+  }
+
+  Napi::Value adapter(const Napi::CallbackInfo& info) {
+    return guarded(info.Env(), [&]() -> Napi::Value {
+      session_->check_usable();
+      const std::shared_ptr<const ParameterList> parameters = session_->parameters();
+      const LoraShape* shape = parameters->adapter();
+      return shape == nullptr ? info.Env().Null() : from_lora_shape(info.Env(), *shape);
+    });
+  }
+
+  Napi::Value save_adapter(const Napi::CallbackInfo& info) {
+    return promised(info.Env(), [&] {
+      session_->check_usable();
+      const std::shared_ptr<Operation> operation = to_operation(info[2], "handle");
+      return session_->submit(operation,
+                              [path = to_string(info[0], "path"), type = to_float_type(info[1], "dtype"),
+                               operation](Model& model) { model.save_adapter(path, type, *operation); });
+    });
+  }
+
+  Napi::Value merge_adapter(const Napi::CallbackInfo& info) {
+    return promised(info.Env(), [&] {
+      session_->check_usable();
+      const std::shared_ptr<Operation> operation = to_operation(info[0], "handle");
+      return session_->submit(operation, [operation](Model& model) { model.merge_adapter(*operation); });
+    });
+  }
+
   Napi::Value clone(const Napi::CallbackInfo& info) {
     return promised(info.Env(), [&] {
       session_->check_usable();
+      const bool with_adapter = info[0].IsUndefined() || to_bool(info[0], "withAdapter");
       return session_->submit(
-          nullptr, [](Model& model) { return model.clone(); },
+          nullptr, [with_adapter](Model& model) { return model.clone(with_adapter); },
           [](Napi::Env env, std::unique_ptr<Model>& copy) -> Napi::Value {
             EnvironmentData* data = env.GetInstanceData<EnvironmentData>();
             data->adopted = std::move(copy);
@@ -250,9 +301,10 @@ class ModelObject : public Napi::ObjectWrap<ModelObject> {
  private:
   template <class Keep>
   Napi::Value names(Napi::Env env, const Keep& keep) const {
+    const std::shared_ptr<const ParameterList> parameters = session_->parameters();
     std::vector<std::string> list;
-    for (int i = 0; i < session_->parameters().count(); ++i) {
-      if (keep(i)) list.push_back(session_->parameters()[i].name);
+    for (int i = 0; i < parameters->count(); ++i) {
+      if (keep(i)) list.push_back((*parameters)[i].name);
     }
     return from_strings(env, list);
   }
@@ -281,6 +333,7 @@ Napi::Function define_model(Napi::Env env) {
                          M::InstanceMethod<&M::load_tensors>("loadTensors"),
                          M::InstanceMethod<&M::missing_tensors>("missingTensors"),
                          M::InstanceMethod<&M::parameter_names>("parameterNames"),
+                         M::InstanceMethod<&M::trained_names>("trainedNames"),
                          M::InstanceMethod<&M::parameter_shape>("parameterShape"),
                          M::InstanceMethod<&M::read_tensor>("readTensor"),
                          M::InstanceMethod<&M::write_tensor>("writeTensor"),
@@ -289,6 +342,10 @@ Napi::Function define_model(Napi::Env env) {
                          M::InstanceMethod<&M::next_logprobs>("nextLogprobs"),
                          M::InstanceMethod<&M::score_last>("scoreLast"),
                          M::InstanceMethod<&M::save_safetensors>("saveSafetensors"),
+                         M::InstanceMethod<&M::attach_adapter>("attachAdapter"),
+                         M::InstanceMethod<&M::adapter>("adapter"),
+                         M::InstanceMethod<&M::save_adapter>("saveAdapter"),
+                         M::InstanceMethod<&M::merge_adapter>("mergeAdapter"),
                          M::InstanceMethod<&M::clone>("clone"),
                          M::InstanceMethod<&M::weight_bytes>("weightBytes"),
                          M::InstanceMethod<&M::policy_version>("policyVersion"),

@@ -10,8 +10,9 @@ Session::Session(Napi::Env env, std::unique_ptr<Model> model)
     : env_(env),
       worker_(Worker::create(env)),
       model_(std::move(model)),
-      parameters_(model_->config()),
-      loaded_(static_cast<size_t>(parameters_.count())) {
+      loaded_(static_cast<size_t>(model_->parameters().own_count())),
+      parameters_(std::make_shared<const ParameterList>(model_->parameters())),
+      adapter_generation_(model_->adapter_generation()) {
   refresh();
   report_memory();
 }
@@ -66,6 +67,11 @@ void Session::add(std::weak_ptr<Dependent> dependent) {
   dependents_.push_back(std::move(dependent));
 }
 
+std::shared_ptr<const ParameterList> Session::parameters() const {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  return parameters_;
+}
+
 void Session::report_memory() {
   const int64_t bytes = weight_bytes_.load() + dependent_bytes_.load();
   int64_t total = 0;
@@ -74,7 +80,13 @@ void Session::report_memory() {
 }
 
 void Session::refresh() {
-  for (int i = 0; i < parameters_.count(); ++i) loaded_[static_cast<size_t>(i)].store(model_->is_loaded(i));
+  for (size_t i = 0; i < loaded_.size(); ++i) loaded_[i].store(model_->is_loaded(static_cast<int>(i)));
+  if (adapter_generation_ != model_->adapter_generation()) {
+    auto parameters = std::make_shared<const ParameterList>(model_->parameters());
+    const std::lock_guard<std::mutex> lock(mutex_);
+    parameters_ = std::move(parameters);
+    adapter_generation_ = model_->adapter_generation();
+  }
   weight_bytes_.store(model_->weight_bytes());
   version_.store(model_->version());
 }

@@ -52,7 +52,9 @@ class Session : public std::enable_shared_from_this<Session> {
   // Tells the garbage collector how much memory hangs on these small objects.
   void report_memory();
 
-  const ParameterList& parameters() const { return parameters_; }
+  // As they were after the last job: an adapter adds some and takes them away. Jobs look names up for
+  // themselves.
+  std::shared_ptr<const ParameterList> parameters() const;
   bool is_loaded(int parameter) const { return loaded_[static_cast<size_t>(parameter)].load(); }
   int64_t weight_bytes() const { return weight_bytes_.load(); }
   int64_t version() const { return version_.load(); }
@@ -69,13 +71,14 @@ class Session : public std::enable_shared_from_this<Session> {
   const Napi::Env env_;
   const std::shared_ptr<Worker> worker_;
   std::unique_ptr<Model> model_;
-  const ParameterList parameters_;
 
   std::vector<std::atomic<bool>> loaded_;
   std::atomic<int64_t> weight_bytes_{0}, dependent_bytes_{0}, version_{0};
   std::atomic<bool> disposed_{false};
   int64_t reported_bytes_ = 0;  // JavaScript thread
-  std::mutex mutex_;
+  mutable std::mutex mutex_;
+  std::shared_ptr<const ParameterList> parameters_;
+  int64_t adapter_generation_ = 0;  // of parameters_
   std::vector<std::weak_ptr<Dependent>> dependents_;
 };
 

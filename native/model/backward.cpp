@@ -2,11 +2,14 @@
 
 #include <cstring>
 
+#include "model/lora.h"
+
 namespace lsp {
 
 namespace {
 
 Buffer copy_of(const Buffer& from) {
+  if (from.count() == 0) return Buffer();  // null stays null
   Buffer copy(from.count());
   std::memcpy(copy.data(), from.data(), static_cast<size_t>(from.count()) * sizeof(float));
   return copy;
@@ -16,8 +19,10 @@ Buffer copy_of(const Buffer& from) {
 
 Gradients::Gradients(const Model& model) : tied_(model.config().tied) {
   const ParameterList& parameters = model.parameters();
-  for (int i = 0; i < parameters.count(); ++i) buffers_.emplace_back(parameters[i].stored_floats());
-  if (tied_) tied_input_ = Buffer(parameters[parameters.embedding()].stored_floats());
+  for (int i = 0; i < parameters.count(); ++i)
+    buffers_.push_back(parameters.trains(i) ? Buffer(parameters[i].stored_floats()) : Buffer());
+  if (tied_ && parameters.trains(parameters.embedding()))
+    tied_input_ = Buffer(parameters[parameters.embedding()].stored_floats());
 }
 
 float* Gradients::input_part(int parameter) { return tied_ && parameter == 0 ? tied_input_.data() : nullptr; }
@@ -111,32 +116,41 @@ class LayerBackward {
   void attention(int64_t index, const LayerParameters& p, LayerActivations& layer) {
     weight_gradient(p.o, s_.dx, layer.attention, c_.query_size());
     input_gradient(p.o, s_.dx, s_.dattention, c_.query_size(), false);
-    const int64_t offset = index * kv_layer_floats(c_.kv_heads, c_.head_size);
-    model_.kernels().attention->backward(model_.exec(), {s_.dq,
-                                                         s_.dk,
-                                                         s_.dv,
-                                                         s_.dattention,
-                                                         layer.attention,
-                                                         layer.lse,
-                                                         layer.q,
-                                                         batch_.blocks.data(),
-                                                         offset,
-                                                         batch_.segments.data(),
-                                                         static_cast<int64_t>(batch_.segments.size()),
-                                                         batch_.tree_segments.data(),
-                                                         batch_.tree_blocks.data(),
-                                                         batch_.tree_tokens.data(),
-                                                         static_cast<int64_t>(batch_.tree_tokens.size()) - 1,
-                                                         batch_.slot_token.data(),
-                                                         t_,
-                                                         c_.heads,
-                                                         c_.kv_heads,
-                                                         c_.head_size});
+    attend(index, layer);
     model_.kernels().rope->backward(
         model_.exec(), {s_.dq, s_.dk, model_.cosine(), model_.sine(), rope_positions_.of(index), t_, c_.heads,
                         c_.kv_heads, c_.head_size});
     queries_keys_values(p, layer);
     norm(p.input_norm, s_.dh, layer.residual_in, layer.rstd_in);
+  }
+
+  void attend(int64_t index, const LayerActivations& layer) {
+    AttentionBackward b{};
+    b.dq = s_.dq;
+    b.dk = s_.dk;
+    b.dv = s_.dv;
+    b.dy = s_.dattention;
+    b.y = layer.attention;
+    b.lse = layer.lse;
+    b.q = layer.q;
+    b.blocks = batch_.blocks.data();
+    b.block_count = static_cast<int64_t>(batch_.blocks.size());
+    b.layer_offset = index * kv_layer_floats(c_.kv_heads, c_.head_size);
+    b.segments = batch_.segments.data();
+    b.tree_segments = batch_.tree_segments.data();
+    b.tree_count = static_cast<int64_t>(batch_.tree_segments.size()) - 1;
+    b.slot_token = batch_.slot_token.data();
+    b.carried = batch_.carried.empty() ? nullptr : batch_.carried.data();
+    b.carried_offset = index * attention_accumulator_floats(c_.heads, c_.head_size);
+    b.beyond = batch_.beyond.data();
+    b.beyond_offset = index * 2 * c_.kv_size();
+    b.begun = batch_.begun == nullptr ? nullptr : batch_.begun + index * 2 * c_.kv_size();
+    b.begun_row = batch_.begun_row;
+    b.t = t_;
+    b.heads = c_.heads;
+    b.kv_heads = c_.kv_heads;
+    b.head_size = c_.head_size;
+    model_.kernels().attention->backward(model_.exec(), b);
   }
 
   // From the gradients of q, k (before RoPE) and v to that of the projections' input, s_.dh. The norms' input
@@ -172,20 +186,24 @@ class LayerBackward {
   }
 
   void bias_gradient(int bias, const float* dy) {
+    if (g_.of(bias) == nullptr) return;
     model_.kernels().bias->backward(model_.exec(), {g_.of(bias), dy, t_, model_.parameters()[bias].rows});
   }
 
-  // dW += dy^T x
+  // dW += dy^T x, or the gradients of W's adapter
   void weight_gradient(int weight, const float* dy, const float* x, int64_t k) {
+    adapter_weight_gradient(model_, g_, weight, dy, x, k, t_);
+    if (g_.of(weight) == nullptr) return;
     const int64_t n = model_.parameters()[weight].rows;
     model_.kernels().linear->backward_weight(model_.exec(), {g_.of(weight), dy, x, n, k, t_, k, n});
   }
 
-  // dx = dy W, or dx += dy W
+  // dx = dy W, or dx += dy W; after weight_gradient
   void input_gradient(int weight, const float* dy, float* dx, int64_t k, bool accumulate) {
     const int64_t n = model_.parameters()[weight].rows;
     model_.kernels().linear->backward_input(model_.exec(),
-                                            {dx, dy, model_.weight(weight), k, n, t_, k, n, accumulate});
+                                            {dx, dy, model_.panels(weight), k, n, t_, k, n, accumulate});
+    adapter_input_gradient(model_, weight, dx, k, t_);
   }
 
   Model& model_;
@@ -208,10 +226,12 @@ void backward(Model& model, const TokenBatch& batch, Activations& a, const float
   LayerBackward layer(model, batch, a, s, gradients);
   std::memset(s.dx, 0, static_cast<size_t>(t * c.hidden) * sizeof(float));
   layer.norm(model.parameters().final_norm(), dhidden, a.residual_final, a.rstd_final);
-  for (int64_t i = c.layers - 1; i >= 0; --i) {
+  for (int64_t i = c.layers - 1; i >= model.parameters().first_trained_layer(); --i) {
     operation.poll();
+    if (a.keep() == Keep::inputs) recompute_layer(model, batch, a, i);
     layer.run(i);
   }
+  if (gradients.embedding_input() == nullptr) return;
   model.kernels().embedding->backward(
       model.exec(), {gradients.embedding_input(), s.dx, batch.ids.data(), t, c.hidden, c.padding_id});
 }

@@ -7,14 +7,15 @@
 
 namespace lsp {
 
-// Gradients in the parameters' stored layout. A tied embedding keeps the head's part (at its own index) and
-// the input's part apart until the optimizer step, so that each stays a chain over tokens.
+// Gradients in the parameters' stored layout, of those that are trained: null for all others. A tied
+// embedding keeps the head's part (at its own index) and the input's part apart until the optimizer step, so
+// that each stays a chain over tokens.
 class Gradients {
  public:
   explicit Gradients(const Model& model);
 
   float* of(int parameter) { return buffers_[static_cast<size_t>(parameter)].data(); }
-  // The input's part: of the tied embedding only, else null.
+  // The input's part: of a trained tied embedding only, else null.
   float* input_part(int parameter);
   float* embedding_input();
   bool is_zero() const { return zero_; }

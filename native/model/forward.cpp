@@ -1,6 +1,7 @@
 #include "model/forward.h"
 
 #include "model/kv_cache.h"
+#include "model/lora.h"
 
 namespace lsp {
 
@@ -52,19 +53,22 @@ constexpr int64_t kPieceSlack = 16;
 
 }  // namespace
 
-int64_t Activations::floats_per_token(const ModelConfig& c, bool keep) {
-  return sum_of(layer_sizes(c)) * (keep ? c.layers : 1) + sum_of(common_sizes(c));
+int64_t Activations::floats_per_token(const ModelConfig& c, Keep keep) {
+  const int64_t inputs = keep == Keep::inputs ? (c.layers - 1) * c.hidden : 0;
+  return sum_of(layer_sizes(c)) * (keep == Keep::all ? c.layers : 1) + inputs + sum_of(common_sizes(c));
 }
 
-Activations::Activations(const ModelConfig& c, int64_t tokens, bool keep)
+Activations::Activations(const ModelConfig& c, int64_t tokens, Keep keep)
     : layers(static_cast<size_t>(c.layers)),
       capacity_(tokens),
+      keep_(keep),
       memory_(tokens * floats_per_token(c, keep) + kPieceSlack * (13 * c.layers + 8)) {
   Carver carver(memory_.data());
   for (size_t i = 0; i < layers.size(); ++i) {
     LayerActivations& layer = layers[i];
-    if (!keep && i > 0) {
+    if (keep != Keep::all && i > 0) {
       layer = layers[0];
+      if (keep == Keep::inputs) layer.residual_in = carver.take(tokens * c.hidden);
       continue;
     }
     const std::vector<int64_t> sizes = layer_sizes(c);
@@ -85,7 +89,7 @@ namespace {
 // this layer's MLP output on the way out.
 class LayerForward {
  public:
-  LayerForward(Model& model, const TokenBatch& batch, Activations& activations)
+  LayerForward(Model& model, const TokenBatch& batch, const Activations& activations)
       : model_(model),
         c_(model.config()),
         batch_(batch),
@@ -95,15 +99,19 @@ class LayerForward {
 
   void run(int64_t index, const float* residual, const float* delta) {
     const LayerParameters& p = model_.parameters().layer(index);
-    LayerActivations& layer = a_.layers[static_cast<size_t>(index)];
+    const LayerActivations& layer = a_.layers[static_cast<size_t>(index)];
     norm(p.input_norm, residual, delta, layer.residual_in, layer.rstd_in, a_.h);
-    queries_keys_values(p, layer);
-    attend(index, layer);
-    project({{p.o, a_.delta}}, layer.attention, c_.query_size());
-    norm(p.post_norm, layer.residual_in, a_.delta, layer.residual_mid, layer.rstd_mid, a_.h);
-    project({{p.gate, layer.gate}, {p.up, layer.up}}, a_.h, c_.hidden);
+    after_norm(index, p, layer);
     model_.kernels().swiglu->forward(model_.exec(), {a_.act, layer.gate, layer.up, t_ * c_.ffn});
     project({{p.down, a_.delta}}, a_.act, c_.ffn);
+  }
+
+  // From the layer's input, without its output.
+  void recompute(int64_t index) {
+    const LayerParameters& p = model_.parameters().layer(index);
+    const LayerActivations& layer = a_.layers[static_cast<size_t>(index)];
+    norm(p.input_norm, layer.residual_in, nullptr, nullptr, layer.rstd_in, a_.h);
+    after_norm(index, p, layer);
   }
 
   void norm(int weight, const float* residual, const float* delta, float* residual_out, float* rstd,
@@ -113,8 +121,17 @@ class LayerForward {
   }
 
  private:
+  // From the normalised input to gate and up.
+  void after_norm(int64_t index, const LayerParameters& p, const LayerActivations& layer) {
+    queries_keys_values(p, layer);
+    attend(index, layer);
+    project({{p.o, a_.delta}}, layer.attention, c_.query_size());
+    norm(p.post_norm, layer.residual_in, a_.delta, layer.residual_mid, layer.rstd_mid, a_.h);
+    project({{p.gate, layer.gate}, {p.up, layer.up}}, a_.h, c_.hidden);
+  }
+
   // What of q and k comes from the projections is kept apart from what their norms make of it.
-  void queries_keys_values(const LayerParameters& p, LayerActivations& layer) {
+  void queries_keys_values(const LayerParameters& p, const LayerActivations& layer) {
     float* const q = c_.qk_norm ? layer.q_raw : layer.q;
     float* const k = c_.qk_norm ? layer.k_raw : a_.k;
     project({{p.q, q}, {p.k, k}, {p.v, a_.v}}, a_.h, c_.hidden);
@@ -140,22 +157,18 @@ class LayerForward {
                                                       t_ * heads, c_.head_size, c_.norm_eps});
   }
 
-  struct Projection {
-    int weight;
-    float* y;
-  };
-
-  void project(std::initializer_list<Projection> projections, const float* x, int64_t k) {
+  void project(std::initializer_list<AdaptedPart> projections, const float* x, int64_t k) {
     LinearPart parts[3];
     int count = 0;
-    for (const Projection& projection : projections) {
+    for (const AdaptedPart& projection : projections) {
       const int64_t n = model_.parameters()[projection.weight].rows;
       parts[count++] = {model_.panels(projection.weight), n, projection.y, n};
     }
     model_.kernels().linear->forward(model_.exec(), {parts, count, x, k, t_, k});
+    adapter_forward(model_, projections.begin(), count, x, k, t_);
   }
 
-  void attend(int64_t index, LayerActivations& layer) {
+  void attend(int64_t index, const LayerActivations& layer) {
     const int64_t offset = index * kv_layer_floats(c_.kv_heads, c_.head_size);
     model_.kernels().rope->forward(
         model_.exec(),
@@ -170,7 +183,7 @@ class LayerForward {
   Model& model_;
   const ModelConfig& c_;
   const TokenBatch& batch_;
-  Activations& a_;
+  const Activations& a_;
   const RopePositions rope_positions_;
   const int64_t t_;
 };
@@ -193,6 +206,10 @@ void forward(Model& model, const TokenBatch& batch, Activations& a, const Operat
   }
   layer.norm(model.parameters().final_norm(), a.layers.back().residual_mid, a.delta, a.residual_final,
              a.rstd_final, a.hidden);
+}
+
+void recompute_layer(Model& model, const TokenBatch& batch, const Activations& a, int64_t layer) {
+  LayerForward(model, batch, a).recompute(layer);
 }
 
 void normalize(Model& model, int norm, const float* residual, int64_t tokens, float* h, float* rstd) {

@@ -26,14 +26,19 @@ struct LayerActivations {
   float* up;            // (T, F)
 };
 
-// Memory of a forward pass. Training keeps every layer's activations; otherwise all layers share one set.
+// What a forward pass keeps of each layer: nothing; its input, from which the backward pass computes the
+// layer's activations once more (Chen et al. 2016, arXiv 1604.06174); or all activations.
+enum class Keep { nothing, inputs, all };
+
+// Memory of a forward pass. What is not kept lies in one set that all layers share.
 class Activations {
  public:
-  Activations(const ModelConfig& config, int64_t tokens, bool keep);
+  Activations(const ModelConfig& config, int64_t tokens, Keep keep);
 
-  static int64_t floats_per_token(const ModelConfig& config, bool keep);
+  static int64_t floats_per_token(const ModelConfig& config, Keep keep);
 
   int64_t capacity() const { return capacity_; }
+  Keep keep() const { return keep_; }
   std::vector<LayerActivations> layers;
   float* residual_final;  // (T, C) input of the final norm
   float* rstd_final;      // (T)
@@ -43,6 +48,7 @@ class Activations {
 
  private:
   int64_t capacity_;
+  Keep keep_;
   Buffer memory_;
 };
 
@@ -64,6 +70,9 @@ class RopePositions {
 
 // Fills activations.hidden for every token of the batch, and the cache blocks of the batch.
 void forward(Model& model, const TokenBatch& batch, Activations& activations, const Operation& operation);
+
+// Fills a layer's activations from its input once more, all but its output.
+void recompute_layer(Model& model, const TokenBatch& batch, const Activations& activations, int64_t layer);
 
 // The normalised input of a layer's projections, recomputed: h = rmsnorm(residual).
 void normalize(Model& model, int norm, const float* residual, int64_t tokens, float* h, float* rstd);

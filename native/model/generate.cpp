@@ -33,7 +33,7 @@ class Generator {
         waiting_(tree_.order()),
         completions_(requests.size()),
         stopped_(requests.size(), false),
-        activations_(c_, std::max(kPrefillTokens, options.max_batch), false) {}
+        activations_(c_, std::max(kPrefillTokens, options.max_batch), Keep::nothing) {}
 
   std::vector<Completion> run() {
     while (next_ < waiting_.size() || !active_.empty()) {

@@ -1,4 +1,5 @@
-// Training: log-probabilities, gradients in micro-batches, AdamW.
+// Training: log-probabilities, gradients in micro-batches, AdamW. A model with an adapter is frozen but for
+// that: gradients and moments exist of what is trained alone.
 #pragma once
 
 #include <memory>
@@ -7,13 +8,9 @@
 
 #include "model/backward.h"
 #include "model/model.h"
+#include "model/token_tree.h"
 
 namespace lsp {
-
-struct TrainSequence {
-  std::vector<int32_t> tokens;  // prompt, then completion
-  int64_t prompt_length;        // at least 1
-};
 
 struct AdamWOptions {
   float learning_rate, beta1, beta2, eps, weight_decay;  // decay on matrices only
@@ -22,21 +19,23 @@ struct AdamWOptions {
 
 class Learner {
  public:
-  // activation_bytes: what one micro-batch may hold; at least one sequence always runs.
-  Learner(Model& model, int64_t activation_bytes);
+  // activation_bytes: what one micro-batch may hold; at least one sequence always runs. recompute: keep only
+  // the layers' inputs, and compute the rest once more in the backward pass.
+  Learner(Model& model, int64_t activation_bytes, bool recompute);
 
   // Adds the gradient of sum(loss_gradient * logprob) over completion tokens and returns their
   // log-probabilities. All or nothing: on any failure the gradient is as it was.
-  std::vector<std::vector<float>> accumulate(const std::vector<TrainSequence>& sequences,
-                                             const std::vector<std::vector<float>>& loss_gradient,
-                                             float temperature, const Operation& operation);
+  SequenceValues accumulate(const std::vector<TrainSequence>& sequences, const SequenceValues& loss_gradient,
+                            float temperature, const Operation& operation);
   // The same log-probabilities without a gradient.
-  std::vector<std::vector<float>> logprobs(const std::vector<TrainSequence>& sequences, float temperature,
-                                           const Operation& operation);
+  SequenceValues logprobs(const std::vector<TrainSequence>& sequences, float temperature,
+                          const Operation& operation);
 
-  // Row-major, Hugging Face layout; both parts of a tied embedding added.
-  std::vector<float> gradient(int parameter);
+  // Row-major, Hugging Face layout; both parts of a tied embedding added. Of a trained parameter.
+  std::vector<float> gradient(const std::string& name);
   void zero_gradient() { gradients_.clear(); }
+  // Bytes of gradients and moments.
+  int64_t bytes() const;
   // Clips, updates, zeroes the gradient; returns the norm before clipping. Throws Error("TRAINING_DIVERGED")
   // and leaves everything alone when the gradient is not finite.
   double step(const AdamWOptions& options);
@@ -47,31 +46,24 @@ class Learner {
   void load_state(const std::vector<TensorLocation>& tensors, int64_t steps, const Operation& operation);
 
   // Bytes per token of a micro-batch for this geometry.
-  static int64_t activation_bytes_per_token(const ModelConfig& config);
+  static int64_t activation_bytes_per_token(const ModelConfig& config, bool recompute);
 
  private:
-  struct MicroBatch {
-    size_t first, last;  // sequences
-  };
-  std::vector<MicroBatch> cut(const std::vector<TrainSequence>& sequences) const;
-  struct Packed;
-  struct Workspace;
-  std::vector<std::vector<float>> run(const std::vector<TrainSequence>& sequences,
-                                      const std::vector<std::vector<float>>* loss_gradient, float temperature,
-                                      const Operation& operation);
-  std::vector<float> forward_scores(const Packed& packed, const TokenBatch& batch, float temperature,
-                                    const Operation& operation, Workspace& workspace,
-                                    std::vector<float>& lse);
-  void backward_scores(const Packed& packed, const TokenBatch& batch, const std::vector<float>& upstream,
-                       const std::vector<float>& lse, float temperature, const Operation& operation,
-                       Workspace& workspace);
+  SequenceValues run(const std::vector<TrainSequence>& sequences, const SequenceValues* loss_gradient,
+                     float temperature, const Operation& operation);
   void check(const std::vector<TrainSequence>& sequences, float temperature) const;
+  // Throws Error("INVALID_ARGUMENT") when the model's adapter is no longer the one that this learner trains.
+  void check_adapter() const;
+  // Indices of what is trained.
+  std::vector<int> trained() const;
 
   Model& model_;
-  int64_t activation_bytes_;
+  const int64_t activation_bytes_;
+  const Keep keep_;
   Gradients gradients_;
-  std::vector<Buffer> m_, v_;  // allocated at the first step
+  std::vector<Buffer> m_, v_;  // by parameter; allocated at the first step
   int64_t steps_ = 0;
+  const int64_t adapter_generation_;
 };
 
 }  // namespace lsp

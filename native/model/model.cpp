@@ -4,6 +4,8 @@
 #include <atomic>
 #include <cstring>
 
+#include "model/lora.h"
+
 namespace lsp {
 
 Model::Model(const ModelConfig& config, int threads, WeightType weights, const Kernels& kernels)
@@ -25,6 +27,56 @@ void Model::load(const std::vector<TensorLocation>& tensors, const Operation& op
     Buffer values = read_tensor(tensor, parameters_[index], operation);
     publish(index, std::make_shared<Buffer>(is_narrow(index) ? narrow_panels(values) : std::move(values)));
   }
+}
+
+void Model::attach_adapter(const LoraShape& shape, uint64_t seed, const std::vector<TensorLocation>& tensors,
+                           const Operation& operation) {
+  check_loaded();
+  ParameterList next = parameters_;
+  next.adapt(shape);
+  std::vector<std::shared_ptr<Buffer>> weights(weights_.begin(), weights_.begin() + next.own_count());
+  weights.resize(static_cast<size_t>(next.count()));
+  for (int i = 0; i < next.own_count() && tensors.empty(); ++i) {
+    const AdapterPair* pair = next.adapter_of(i);
+    if (pair == nullptr) continue;
+    operation.poll();
+    for (const int part : {pair->a, pair->b}) {
+      weights[static_cast<size_t>(part)] =
+          std::make_shared<Buffer>(initial_adapter_values(next[part], part == pair->a, seed, i));
+    }
+  }
+  for (const TensorLocation& tensor : tensors) {
+    operation.poll();
+    const int index = next.find(tensor.name);
+    LSP_CHECK(index >= next.own_count(), "INVALID_MODEL_FILE",
+              "Expected tensors of the adapter but received '" + tensor.name + "'.");
+    weights[static_cast<size_t>(index)] =
+        std::make_shared<Buffer>(read_tensor(tensor, next[index], operation));
+  }
+  for (int i = next.own_count(); i < next.count(); ++i) {
+    LSP_CHECK(weights[static_cast<size_t>(i)] != nullptr, "INVALID_MODEL_FILE",
+              "Expected a value for '" + next[i].name + "' in the adapter.");
+  }
+  parameters_ = std::move(next);
+  weights_ = std::move(weights);
+  ++adapter_generation_;
+  bump_version();
+}
+
+void Model::merge_adapter(const Operation& operation) {
+  LSP_CHECK(parameters_.adapter() != nullptr, "INVALID_ARGUMENT", "Expected a model with an adapter.");
+  std::vector<std::shared_ptr<Buffer>> weights(weights_.begin(), weights_.begin() + parameters_.own_count());
+  for (int i = 0; i < parameters_.own_count(); ++i) {
+    if (parameters_.adapter_of(i) == nullptr) continue;
+    operation.poll();
+    Buffer merged = merged_matrix(*this, i);
+    weights[static_cast<size_t>(i)] =
+        std::make_shared<Buffer>(is_narrow(i) ? narrow_panels(merged) : std::move(merged));
+  }
+  weights_ = std::move(weights);
+  parameters_.drop_adapter();
+  ++adapter_generation_;
+  bump_version();
 }
 
 void Model::check_loaded() const {
@@ -81,17 +133,35 @@ void Model::write(int parameter, const std::vector<float>& values) {
   bump_version();
 }
 
-void Model::save(const std::string& path, StoredType type, const Operation& operation) const {
+void Model::save(const std::string& path, StoredType type, const Operation& operation) {
   check_loaded();
   std::vector<TensorToWrite> tensors;
-  for (int i = 0; i < parameters_.count(); ++i)
-    tensors.push_back({parameters_[i].name, &parameters_[i], panels(i)});
+  for (int i = 0; i < parameters_.own_count(); ++i) {
+    tensors.push_back({parameters_[i].name, &parameters_[i], panels(i), {}});
+    // One at a time, while it is being written.
+    if (parameters_.adapter_of(i) != nullptr)
+      tensors.back().make = [this, i] { return merged_matrix(*this, i); };
+  }
   write_safetensors(path, type, tensors, {{"format", "pt"}}, operation);
 }
 
-std::unique_ptr<Model> Model::clone() const {
+void Model::save_adapter(const std::string& path, StoredType type, const Operation& operation) const {
+  LSP_CHECK(parameters_.adapter() != nullptr, "INVALID_ARGUMENT", "Expected a model with an adapter.");
+  std::vector<TensorToWrite> tensors;
+  for (int i = parameters_.own_count(); i < parameters_.count(); ++i)
+    tensors.push_back({parameters_[i].name, &parameters_[i], panels(i), {}});
+  // What tells a directory that this library wrote, and may replace, from one of PEFT.
+  write_safetensors(path, type, tensors, {{"format", "pt"}, {"lsp_format", "1"}}, operation);
+}
+
+std::unique_ptr<Model> Model::clone(bool with_adapter) const {
   auto copy = std::make_unique<Model>(config_, exec_.threads(), weight_type_, kernels_);
   copy->weights_ = weights_;
+  if (with_adapter) {
+    copy->parameters_ = parameters_;
+  } else {
+    copy->weights_.resize(static_cast<size_t>(parameters_.own_count()));
+  }
   copy->version_ = version_;
   return copy;
 }

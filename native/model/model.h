@@ -28,6 +28,14 @@ class Model {
   Exec& exec() { return exec_; }
 
   void load(const std::vector<TensorLocation>& tensors, const Operation& operation);
+  // Puts an adapter on the model, in place of another: with these values, or fresh ones (lora.h) where there
+  // are none. All or nothing.
+  void attach_adapter(const LoraShape& shape, uint64_t seed, const std::vector<TensorLocation>& tensors,
+                      const Operation& operation);
+  // Adds the adapter to the weights (a model in bfloat16 rounds the sums) and takes it off. All or nothing.
+  void merge_adapter(const Operation& operation);
+  // Tells one adapter, or its absence, from the next.
+  int64_t adapter_generation() const { return adapter_generation_; }
   bool is_loaded(int parameter) const { return weights_[static_cast<size_t>(parameter)] != nullptr; }
   // Throws Error("INVALID_MODEL_FILE") naming the first parameter that has no value.
   void check_loaded() const;
@@ -49,15 +57,23 @@ class Model {
   // Row-major values in Hugging Face layout.
   std::vector<float> read(int parameter) const;
   void write(int parameter, const std::vector<float>& values);
-  void save(const std::string& path, StoredType type, const Operation& operation) const;
-  // Shares all weights.
-  std::unique_ptr<Model> clone() const;
+  // Weights with the adapter added in f32, if there is one.
+  void save(const std::string& path, StoredType type, const Operation& operation);
+  void save_adapter(const std::string& path, StoredType type, const Operation& operation) const;
+  // Shares all weights; without the adapter it is what the adapter began from.
+  std::unique_ptr<Model> clone(bool with_adapter = true) const;
   int64_t weight_bytes() const;
 
   // cos and sin tables for positions [0, count), grown on demand.
   void ensure_positions(int64_t count);
   const float* cosine() const { return cosine_.data(); }
   const float* sine() const { return sine_.data(); }
+
+  // Memory of lora.cpp; its content is lost when it grows.
+  float* adapter_scratch(int64_t floats) {
+    adapter_scratch_.reserve(floats);
+    return adapter_scratch_.data();
+  }
 
  private:
   ModelConfig config_;
@@ -66,13 +82,14 @@ class Model {
   Exec exec_;
   // Of floats, or of bfloat16 two to a float where is_narrow.
   bool is_narrow(int parameter) const {
-    return weight_type_ == WeightType::bf16 && parameters_[parameter].is_matrix();
+    return weight_type_ == WeightType::bf16 && parameter < parameters_.own_count() &&
+           parameters_[parameter].is_matrix();
   }
   WeightType weight_type_;
   std::vector<std::shared_ptr<Buffer>> weights_;
-  int64_t version_ = 0;
+  int64_t version_ = 0, adapter_generation_ = 0;
   std::vector<float> frequency_;
-  Buffer cosine_, sine_;
+  Buffer cosine_, sine_, adapter_scratch_;
   int64_t positions_ = 0;
 };
 

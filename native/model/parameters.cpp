@@ -48,6 +48,7 @@ ParameterList::ParameterList(const ModelConfig& c) {
   } else {
     head_ = c.tied ? embedding() : add("lm_head.weight", c.vocab, c.hidden);
   }
+  own_count_ = count();
 }
 
 LayerParameters ParameterList::add_layer(const ModelConfig& c, const std::string& prefix) {
@@ -129,6 +130,13 @@ Buffer narrow_panels(const Buffer& panels) {
   uint16_t* to = reinterpret_cast<uint16_t*>(narrow.data());
   for (int64_t i = 0; i < panels.count(); ++i) to[i] = float_to_bfloat16(panels.data()[i]);
   return narrow;
+}
+
+Buffer widened_panels(const ParameterSpec& spec, const Panels& stored) {
+  Buffer wide(spec.stored_floats());
+  for (int64_t i = 0; i < wide.count(); ++i)
+    wide.data()[i] = stored.bf16 != nullptr ? widened(stored.bf16[i]) : stored.f32[i];
+  return wide;
 }
 
 void pack_parameter(const ParameterSpec& spec, const float* values, float* stored) {

@@ -5,7 +5,6 @@
 #include <cstring>
 
 #include "model/forward.h"
-#include "model/kv_cache.h"
 #include "model/prefill.h"
 
 namespace lsp {
@@ -17,67 +16,6 @@ constexpr int64_t kBatchTokens = 1024;
 
 // Prompts whose next token is scored together: so many rows of logits exist at a time.
 constexpr int64_t kScoredTogether = 32;
-
-// A forest in which each sequence shares the prefix it has in common with the one before it.
-class SharedForest {
- public:
-  // Row of every input token of the sequence; `tokens` are inputs only.
-  std::vector<int32_t> add(const int32_t* tokens, int64_t count) {
-    int64_t common = 0;
-    while (common < count && common < static_cast<int64_t>(path_.size()) &&
-           ids[static_cast<size_t>(path_[static_cast<size_t>(common)])] == tokens[common]) {
-      ++common;
-    }
-    path_.resize(static_cast<size_t>(common));
-    for (int64_t i = common; i < count; ++i) {
-      parents.push_back(path_.empty() ? -1 : path_.back());
-      path_.push_back(static_cast<int32_t>(ids.size()));
-      ids.push_back(tokens[i]);
-    }
-    return path_;
-  }
-  int64_t tokens() const { return static_cast<int64_t>(ids.size()); }
-
-  std::vector<int32_t> ids, parents;
-
- private:
-  std::vector<int32_t> path_;
-};
-
-// Runs the forest and copies the hidden states of `rows`.
-std::vector<float> hidden_rows(Model& model, const SharedForest& forest, const std::vector<int32_t>& rows,
-                               const Operation& operation) {
-  const ModelConfig& c = model.config();
-  Buffer storage(forest_blocks(forest.parents) * kv_block_floats(c));
-  const TokenBatch batch = layout_forest(forest.ids, forest.parents, storage.data(), kv_block_floats(c));
-  Activations activations(c, forest.tokens(), false);
-  forward(model, batch, activations, operation);
-  std::vector<float> hidden(rows.size() * static_cast<size_t>(c.hidden));
-  for (size_t i = 0; i < rows.size(); ++i) {
-    std::memcpy(hidden.data() + i * static_cast<size_t>(c.hidden), activations.hidden + rows[i] * c.hidden,
-                static_cast<size_t>(c.hidden) * sizeof(float));
-  }
-  return hidden;
-}
-
-// Sequences [first, last) whose new tokens fill one batch.
-template <class Sequences, class Run>
-void for_batches(const Sequences& sequences, const Run& run) {
-  for (size_t first = 0; first < sequences.size();) {
-    SharedForest forest;
-    std::vector<std::vector<int32_t>> paths;
-    size_t last = first;
-    int64_t inputs = 0;
-    while (last < sequences.size() &&
-           (last == first || (forest.tokens() < kBatchTokens && inputs < 4 * kBatchTokens))) {
-      inputs += static_cast<int64_t>(sequences[last].size());
-      paths.push_back(forest.add(sequences[last].data(), static_cast<int64_t>(sequences[last].size())));
-      ++last;
-    }
-    run(first, forest, paths);
-    first = last;
-  }
-}
 
 }  // namespace
 
@@ -94,52 +32,16 @@ void check_tokens(const ModelConfig& config, const std::vector<int32_t>& tokens,
   }
 }
 
-std::vector<SequenceScores> score_sequences(Model& model, const std::vector<std::vector<int32_t>>& sequences,
+std::vector<SequenceScores> score_sequences(Model& model, const std::vector<TrainSequence>& sequences,
                                             float temperature, const Operation& operation) {
-  const ModelConfig& c = model.config();
   model.check_language_model();
-  std::vector<std::vector<int32_t>> inputs;
-  for (const std::vector<int32_t>& sequence : sequences) {
-    check_tokens(c, sequence, "sequences");
-    inputs.emplace_back(sequence.begin(), sequence.end() - 1);
+  for (const TrainSequence& sequence : sequences) {
+    check_tokens(model.config(), sequence.tokens, "sequences");
+    LSP_CHECK(
+        sequence.prompt_length >= 1 && sequence.prompt_length <= static_cast<int64_t>(sequence.tokens.size()),
+        "INVALID_ARGUMENT", "Expected prompts of at least one token, no longer than their sequences.");
   }
-  std::vector<SequenceScores> results(sequences.size());
-  for_batches(
-      inputs, [&](size_t first, const SharedForest& forest, const std::vector<std::vector<int32_t>>& paths) {
-        // Rows of the head: one per (input row, next token), shared by sequences that agree on both.
-        std::vector<int32_t> rows, targets;
-        std::vector<std::vector<int32_t>> row_of(paths.size());
-        for (size_t i = 0; i < paths.size(); ++i) {
-          for (size_t t = 0; t < paths[i].size(); ++t) {
-            const int32_t target = sequences[first + i][t + 1];
-            const bool same = i > 0 && t < paths[i - 1].size() && paths[i - 1][t] == paths[i][t] &&
-                              sequences[first + i - 1][t + 1] == target;
-            if (same) {
-              row_of[i].push_back(row_of[i - 1][t]);
-              continue;
-            }
-            row_of[i].push_back(static_cast<int32_t>(rows.size()));
-            rows.push_back(paths[i][t]);
-            targets.push_back(target);
-          }
-        }
-        std::vector<float> logprobs(rows.size()), entropies(rows.size());
-        if (!rows.empty()) {
-          const std::vector<float> hidden = hidden_rows(model, forest, rows, operation);
-          operation.poll();
-          model.kernels().logprob->forward(
-              model.exec(), {logprobs.data(), nullptr, entropies.data(), nullptr, hidden.data(),
-                             model.panels(model.parameters().head()), targets.data(),
-                             static_cast<int64_t>(rows.size()), c.hidden, c.vocab, 1.0f / temperature});
-        }
-        for (size_t i = 0; i < paths.size(); ++i) {
-          for (const int32_t row : row_of[i]) {
-            results[first + i].logprobs.push_back(logprobs[static_cast<size_t>(row)]);
-            results[first + i].entropies.push_back(entropies[static_cast<size_t>(row)]);
-          }
-        }
-      });
-  return results;
+  return run_tree(model, sequences, nullptr, nullptr, {kBatchTokens, temperature, Keep::nothing}, operation);
 }
 
 namespace {
@@ -153,7 +55,7 @@ void for_last_hidden(Model& model, const std::vector<std::vector<int32_t>>& prom
   for (const std::vector<int32_t>& prompt : prompts) pointers.push_back(&prompt);
   PromptTree tree(pointers);
   const std::vector<int32_t> order = tree.order();
-  Activations activations(model.config(), kPrefillTokens, false);
+  Activations activations(model.config(), kPrefillTokens, Keep::nothing);
   for (size_t begin = 0; begin < order.size(); begin += kScoredTogether) {
     const size_t end = std::min<size_t>(begin + kScoredTogether, order.size());
     const std::vector<int32_t> indices(order.begin() + static_cast<int64_t>(begin),

@@ -1,20 +1,15 @@
-// Log-probabilities of whole sequences: prefixes that neighbours in the list share are computed once, and
-// memory does not grow with the number of sequences.
+// Log-probabilities of sequences: prefixes that they share are computed once, and memory does not grow with
+// the number of sequences.
 #pragma once
 
 #include <vector>
 
-#include "model/model.h"
+#include "model/tree_pass.h"
 
 namespace lsp {
 
-struct SequenceScores {
-  std::vector<float> logprobs;   // entry t: log p(token t+1 | tokens 0..t)
-  std::vector<float> entropies;  // nats, of the same distributions
-};
-
-// temperature divides the logits. Every sequence has at least one token; ids are checked.
-std::vector<SequenceScores> score_sequences(Model& model, const std::vector<std::vector<int32_t>>& sequences,
+// Of the tokens after each sequence's prompt; temperature divides the logits. Ids are checked.
+std::vector<SequenceScores> score_sequences(Model& model, const std::vector<TrainSequence>& sequences,
                                             float temperature, const Operation& operation);
 
 // log p(candidate | prompt) at temperature 1, candidates.size() values per prompt.

@@ -200,11 +200,13 @@ void write_tensor(const File& file, StoredType type, const TensorToWrite& tensor
     write_values(file, type, tensor.stored.f32, spec.rows, half);
     return;
   }
+  const Buffer made = tensor.make ? tensor.make() : Buffer();
+  const Panels stored = tensor.make ? Panels(made.data()) : tensor.stored;
   std::vector<float> rows(static_cast<size_t>(kPanel * spec.columns));
   for (int64_t panel = 0; panel < panel_count(spec.rows); ++panel) {
     operation.poll();
     const int64_t height = std::min<int64_t>(kPanel, spec.rows - panel * kPanel);
-    unpack_panel(spec, panel, tensor.stored, rows.data());
+    unpack_panel(spec, panel, stored, rows.data());
     write_values(file, type, rows.data(), height * spec.columns, half);
   }
 }

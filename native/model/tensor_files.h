@@ -28,7 +28,8 @@ Buffer read_tensor(const TensorLocation& location, const ParameterSpec& spec, co
 struct TensorToWrite {
   std::string name;
   const ParameterSpec* spec;
-  Panels stored;  // of a vector: its values, in f32
+  Panels stored;                 // of a vector: its values, in f32
+  std::function<Buffer()> make;  // where it is set, f32 panels that are made when their turn comes
 };
 
 // Writes a safetensors file (row-major, `type` f32, f16 or bf16) under a temporary name beside `path`, syncs

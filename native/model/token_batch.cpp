@@ -1,6 +1,8 @@
 #include "model/token_batch.h"
 
 #include <algorithm>
+#include <cstring>
+#include <numeric>
 
 #include "core/error.h"
 
@@ -8,84 +10,150 @@ namespace lsp {
 
 namespace {
 
-struct SlotEntry {
-  int32_t block, token, slot;
-};
+int64_t blocks_of(const TokenRun& run) {
+  return (run.first_position + run.count - 1) / kKvBlock - run.first_position / kKvBlock + 1;
+}
 
-// Segments and blocks of a forest, before storage is known.
-class ForestLayout {
+class RunsLayout {
  public:
-  explicit ForestLayout(const std::vector<int32_t>& parents) : parents_(parents) {
-    const int64_t count = static_cast<int64_t>(parents.size());
-    for (int64_t token = 0; token < count; ++token) {
-      const int32_t parent = parents[static_cast<size_t>(token)];
-      LSP_CHECK(parent >= -1 && parent < token, "INTERNAL", "Expected parents before their children.");
-      if (parent < 0) {
-        start_tree(token);
-      } else if (parent != token - 1) {
-        LSP_CHECK(parent >= tree_tokens.back(), "INTERNAL", "Expected a parent in the same tree.");
-        start_branch(token, parent);
-      }
-      place(token);
+  RunsLayout(const std::vector<TokenRun>& runs, const Path* beyond, float* storage, int64_t block_floats)
+      : runs_(runs), beyond_(beyond), block_floats_(block_floats), tables_(runs.size()) {
+    int64_t rows = 0, blocks = 0;
+    for (const TokenRun& run : runs) {
+      first_row_.push_back(rows);
+      first_block_.push_back(static_cast<int32_t>(blocks));
+      rows += run.count;
+      blocks += blocks_of(run);
     }
-    tree_tokens.push_back(count);
-    tree_segments.push_back(static_cast<int64_t>(segments.size()));
-    tree_blocks.push_back(blocks);
+    own_blocks_ = blocks;
+    for (int64_t i = 0; i < blocks; ++i) batch_.blocks.push_back(storage + i * block_floats);
+    batch_.slot_token.assign(static_cast<size_t>(blocks * kKvBlock), kNoToken);
+    if (beyond != nullptr) append_beyond();
+    batch_.positions.resize(static_cast<size_t>(rows));
   }
 
-  std::vector<int32_t> positions;
-  std::vector<AttentionSegment> segments;
-  std::vector<std::vector<int32_t>> tables;  // per segment
-  std::vector<SlotEntry> entries;
-  std::vector<int64_t> tree_segments, tree_blocks, tree_tokens;
-  int64_t blocks = 0;
+  TokenBatch finish(std::vector<int32_t> ids) {
+    LSP_CHECK(ids.size() == batch_.positions.size(), "INTERNAL",
+              "Expected an id for each token of the runs.");
+    // A parent's run begins at an earlier position than its children's.
+    std::vector<size_t> order(runs_.size());
+    std::iota(order.begin(), order.end(), size_t{0});
+    std::stable_sort(order.begin(), order.end(),
+                     [&](size_t a, size_t b) { return runs_[a].first_position < runs_[b].first_position; });
+    for (const size_t run : order) place(run);
+    batch_.ids = std::move(ids);
+    add_segments();
+    add_trees(order);
+    return std::move(batch_);
+  }
 
  private:
-  void start_tree(int64_t token) {
-    tree_tokens.push_back(token);
-    tree_segments.push_back(static_cast<int64_t>(segments.size()));
-    tree_blocks.push_back(blocks);
-    start_segment(token, 0, {});
+  // The whole blocks of the path beyond; a partly filled one is only copied.
+  void append_beyond() {
+    batch_.carried.assign(batch_.blocks.size(), nullptr);
+    for (int64_t i = 0; i < beyond_->length / kKvBlock; ++i) {
+      const PathBlock& block = beyond_->blocks[static_cast<size_t>(i)];
+      batch_.blocks.push_back(block.storage);
+      batch_.carried.push_back(block.carried);
+      batch_.slot_token.insert(batch_.slot_token.end(), kKvBlock, kNoToken);
+    }
+    batch_.beyond = beyond_->sums;
   }
 
-  // A branch shares the full blocks of its parent's path and copies the tokens of the block that is partly
-  // its own.
-  void start_branch(int64_t token, int32_t parent) {
-    const int32_t position = positions[static_cast<size_t>(parent)] + 1;
-    const std::vector<int32_t>& path = tables[static_cast<size_t>(segment_of_[static_cast<size_t>(parent)])];
-    std::vector<int32_t> table(path.begin(), path.begin() + position / kKvBlock);
-    start_segment(token, position, table);
-    if (position % kKvBlock == 0) return;
-    const int32_t copy = add_block();
-    for (int32_t ancestor = parent; ancestor >= 0; ancestor = parents_[static_cast<size_t>(ancestor)]) {
-      const int32_t slot = positions[static_cast<size_t>(ancestor)] % static_cast<int32_t>(kKvBlock);
-      entries.push_back({copy, ancestor, slot});
-      if (slot == 0) break;
+  void place(size_t index) {
+    const TokenRun& run = runs_[index];
+    std::vector<int32_t>& table = tables_[index];
+    start_table(run, table);
+    const int64_t first = first_block_[index];
+    if (run.first_position % kKvBlock != 0) copy_partial(run, static_cast<int32_t>(first));
+    for (int64_t i = 0; i < blocks_of(run); ++i) table.push_back(static_cast<int32_t>(first + i));
+    for (int64_t i = 0; i < run.count; ++i) {
+      const int64_t position = run.first_position + i;
+      const int32_t row = static_cast<int32_t>(first_row_[index] + i);
+      batch_.positions[static_cast<size_t>(row)] = static_cast<int32_t>(position);
+      write(table[static_cast<size_t>(position / kKvBlock)], static_cast<int32_t>(position % kKvBlock), row);
     }
   }
 
-  void start_segment(int64_t token, int32_t position, std::vector<int32_t> table) {
-    segments.push_back({token, 0, position, nullptr});
-    tables.push_back(std::move(table));
+  // The whole blocks before the run.
+  void start_table(const TokenRun& run, std::vector<int32_t>& table) const {
+    const int64_t whole = run.first_position / kKvBlock;
+    if (run.parent != kNoRun) {
+      const std::vector<int32_t>& path = tables_[static_cast<size_t>(run.parent)];
+      table.assign(path.begin(), path.begin() + whole);
+      return;
+    }
+    LSP_CHECK(run.first_position == (beyond_ == nullptr ? 0 : beyond_->length), "INTERNAL",
+              "Expected a run that begins where its path ends.");
+    for (int64_t i = 0; i < whole; ++i) table.push_back(static_cast<int32_t>(own_blocks_ + i));
   }
 
-  int32_t add_block() {
-    tables.back().push_back(static_cast<int32_t>(blocks));
-    return static_cast<int32_t>(blocks++);
+  // The run's first block begins with the tokens before it that share the block.
+  void copy_partial(const TokenRun& run, int32_t block) {
+    const int32_t count = static_cast<int32_t>(run.first_position % kKvBlock);
+    const int64_t index = run.first_position / kKvBlock;
+    if (run.parent == kNoRun) {
+      for (int32_t slot = 0; slot < count; ++slot) slot_token(block, slot) = beyond_token(slot);
+      copy_beyond(block);
+      return;
+    }
+    const int32_t from = tables_[static_cast<size_t>(run.parent)][static_cast<size_t>(index)];
+    if (slot_token(from, 0) < kNoToken) copy_beyond(block);
+    for (int32_t slot = 0; slot < count; ++slot) {
+      const int32_t token = slot_token(from, slot);
+      if (token >= 0) {
+        write(block, slot, token);
+      } else {
+        slot_token(block, slot) = token;
+      }
+    }
   }
 
-  void place(int64_t token) {
-    AttentionSegment& segment = segments.back();
-    const int32_t position = static_cast<int32_t>(segment.first_position + segment.count++);
-    const int32_t slot = position % static_cast<int32_t>(kKvBlock);
-    if (slot == 0) add_block();
-    positions.push_back(position);
-    segment_of_.push_back(static_cast<int32_t>(segments.size()) - 1);
-    entries.push_back({tables.back().back(), static_cast<int32_t>(token), slot});
+  void copy_beyond(int32_t block) {
+    std::memcpy(batch_.blocks[static_cast<size_t>(block)], beyond_->blocks.back().storage,
+                static_cast<size_t>(block_floats_) * sizeof(float));
   }
 
-  const std::vector<int32_t>& parents_;
-  std::vector<int32_t> segment_of_;
+  void write(int32_t block, int32_t slot, int32_t row) {
+    batch_.writes.push_back({batch_.blocks[static_cast<size_t>(block)], row, slot});
+    slot_token(block, slot) = row;
+  }
+
+  int32_t& slot_token(int32_t block, int32_t slot) {
+    return batch_.slot_token[static_cast<size_t>(block * kKvBlock + slot)];
+  }
+
+  void add_segments() {
+    for (const std::vector<int32_t>& table : tables_)
+      batch_.tables.insert(batch_.tables.end(), table.begin(), table.end());
+    const int32_t* at = batch_.tables.data();
+    for (size_t i = 0; i < runs_.size(); ++i) {
+      batch_.segments.push_back({first_row_[i], runs_[i].count, runs_[i].first_position, at});
+      at += tables_[i].size();
+    }
+  }
+
+  // Below a path beyond, all runs share its blocks: one tree.
+  void add_trees(const std::vector<size_t>& order) {
+    std::vector<size_t> root(runs_.size(), 0);
+    for (const size_t run : order) {
+      const int32_t parent = runs_[run].parent;
+      if (beyond_ == nullptr) root[run] = parent == kNoRun ? run : root[static_cast<size_t>(parent)];
+    }
+    for (size_t run = 0; run < runs_.size(); ++run) {
+      if (run == 0 || root[run] != root[run - 1]) batch_.tree_segments.push_back(static_cast<int64_t>(run));
+    }
+    batch_.tree_segments.push_back(static_cast<int64_t>(runs_.size()));
+  }
+
+  const std::vector<TokenRun>& runs_;
+  const Path* const beyond_;
+  const int64_t block_floats_;
+  int64_t own_blocks_ = 0;
+  std::vector<int64_t> first_row_;
+  std::vector<int32_t> first_block_;
+  std::vector<std::vector<int32_t>> tables_;
+  TokenBatch batch_;
 };
 
 }  // namespace
@@ -94,33 +162,28 @@ int32_t TokenBatch::last_position() const {
   return positions.empty() ? 0 : *std::max_element(positions.begin(), positions.end());
 }
 
-int64_t forest_blocks(const std::vector<int32_t>& parents) { return ForestLayout(parents).blocks; }
+int64_t run_blocks(const std::vector<TokenRun>& runs) {
+  int64_t blocks = 0;
+  for (const TokenRun& run : runs) blocks += blocks_of(run);
+  return blocks;
+}
 
-TokenBatch layout_forest(const std::vector<int32_t>& ids, const std::vector<int32_t>& parents, float* storage,
-                         int64_t block_floats) {
-  ForestLayout layout(parents);
-  TokenBatch batch;
-  batch.ids = ids;
-  batch.positions = std::move(layout.positions);
-  batch.segments = std::move(layout.segments);
-  batch.tree_segments = std::move(layout.tree_segments);
-  batch.tree_blocks = std::move(layout.tree_blocks);
-  batch.tree_tokens = std::move(layout.tree_tokens);
-  for (int64_t i = 0; i < layout.blocks; ++i) batch.blocks.push_back(storage + i * block_floats);
-  batch.slot_token.assign(static_cast<size_t>(layout.blocks * kKvBlock), -1);
-  for (const SlotEntry& entry : layout.entries) {
-    batch.writes.push_back({batch.blocks[static_cast<size_t>(entry.block)], entry.token, entry.slot});
-    batch.slot_token[static_cast<size_t>(entry.block * kKvBlock + entry.slot)] = entry.token;
+TokenBatch layout_runs(std::vector<int32_t> ids, const std::vector<TokenRun>& runs, const Path* beyond,
+                       float* storage, int64_t block_floats) {
+  return RunsLayout(runs, beyond, storage, block_floats).finish(std::move(ids));
+}
+
+Path extend_path(const Path& parent, const TokenBatch& batch) {
+  const AttentionSegment& run = batch.segments.front();
+  Path path;
+  path.length = run.first_position + run.count;
+  const size_t whole = static_cast<size_t>(run.first_position / kKvBlock);
+  path.blocks.assign(parent.blocks.begin(), parent.blocks.begin() + static_cast<int64_t>(whole));
+  for (size_t i = whole; i < static_cast<size_t>((path.length + kKvBlock - 1) / kKvBlock); ++i) {
+    const size_t block = static_cast<size_t>(run.block_table[i]);
+    path.blocks.push_back({batch.blocks[block], batch.carried.empty() ? nullptr : batch.carried[block]});
   }
-  for (const std::vector<int32_t>& table : layout.tables) {
-    batch.tables.insert(batch.tables.end(), table.begin(), table.end());
-  }
-  const int32_t* at = batch.tables.data();
-  for (size_t i = 0; i < batch.segments.size(); ++i) {
-    batch.segments[i].block_table = at;
-    at += layout.tables[i].size();
-  }
-  return batch;
+  return path;
 }
 
 }  // namespace lsp

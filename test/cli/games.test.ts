@@ -1,5 +1,5 @@
 /** `lsp train` with other games than the default one, on a random model: that they are played, measured and go on. */
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { stories, sums } from '../../lib/cli/training/games/mathematics';
@@ -92,6 +92,65 @@ describe('lsp train', () => {
     expect(stderr).toMatch(/scores sequences .* received a language model/);
     const missing = await lsp(train('none', '--task', 'open'));
     expect(missing).toMatchObject({ code: 2, stderr: expect.stringMatching(/--reward-model/) as string });
+  });
+});
+
+describe('lsp train --loss', () => {
+  const REWARD = `module.exports = { score: (samples) => samples.map(({ answer }) => (answer.length % 3) / 2) };`;
+  const EQUAL = 'module.exports = { score: (samples) => samples.map(() => 1) };';
+
+  /** GRPO on three queries, with two updates a batch. */
+  async function onQueries(out: string, reward: string, ...more: string[]): Promise<string[]> {
+    const file = join(folder, 'queries.jsonl');
+    const module = join(folder, `${out}.cjs`);
+    await writeFile(file, ['one', 'two', 'three'].map((prompt) => JSON.stringify({ prompt })).join('\n'));
+    await writeFile(module, reward);
+    const paths = ['--model', model, '--out', join(folder, out), '--queries-file', file, '--reward', module];
+    const play = ['--queries', '2', '--answers', '4', '--max-new-tokens', '8', '--probe-size', '0'];
+    return ['train', ...paths, ...play, '--updates-per-batch', '2', '--learning-rate', '1e-3', ...more];
+  }
+
+  const read = (run: string, file: string) => readFile(join(folder, run, file));
+
+  it('trains with it, and goes on with it', async () => {
+    const one = await onQueries('gspo', REWARD, '--loss', 'gspo', '--steps', '1');
+    expect(await lsp(one)).toMatchObject({ code: 0 });
+    const out = join(folder, 'gspo');
+    const other = await lsp(['train', '--resume', out, '--steps', '2', '--loss', 'cispo']);
+    expect(other).toMatchObject({ code: 2 });
+    expect(other.stderr).toContain('Expected "gspo", as the run was started with, for `--loss`');
+    expect(await lsp(['train', '--resume', out, '--steps', '2'])).toMatchObject({ code: 0 });
+    for (const loss of ['gspo', 'dr-grpo'])
+      expect(
+        await lsp(await onQueries(`whole-${loss}`, REWARD, '--loss', loss, '--steps', '2')),
+      ).toMatchObject({
+        code: 0,
+      });
+    const weights = 'checkpoints/step-000002/model/model.safetensors';
+    const resumed = await read('gspo', weights);
+    expect(resumed.equals(await read('whole-gspo', weights))).toBe(true);
+    expect(resumed.equals(await read('whole-dr-grpo', weights))).toBe(false);
+    const metrics = values(String(await read('gspo', 'metrics.jsonl')));
+    expect(metrics).toMatchObject([{ updated: true }, { updated: true }]);
+    expect(String(await read('whole-gspo', 'metrics.jsonl'))).toBe(
+      String(await read('gspo', 'metrics.jsonl')),
+    );
+  });
+
+  it('has all of DAPO with queries of a file', async () => {
+    const { code, stderr } = await lsp(await onQueries('dapo', EQUAL, '--loss', 'dapo', '--steps', '1'));
+    expect({ code, stderr }).toMatchObject({ code: 0 });
+    const config = JSON.parse(String(await read('dapo', 'config.json'))) as unknown;
+    expect(config).toMatchObject({ options: { loss: 'dapo', samplingRounds: 4, overlongTokens: 2 } });
+    // A random model does not end within 8 tokens: each answer is charged one half, and no group has a signal.
+    const [step] = values(String(await read('dapo', 'metrics.jsonl')));
+    expect(step).toMatchObject({ value: 0.5, queries: 8, updated: false });
+  });
+
+  it('is one of a few names', async () => {
+    const { code, stderr } = await lsp(train('none', '--loss', 'gsppo'));
+    expect(code).toBe(2);
+    expect(stderr).toContain('for `--loss` but received "gsppo". Did you mean \'gspo\'?');
   });
 });
 

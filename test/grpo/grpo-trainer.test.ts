@@ -4,7 +4,14 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { GrpoTrainer, type GrpoTrainerOptions } from '../../lib/grpo';
 import { readQueries, rowsAt } from '../../lib/grpo/queries';
-import { standardised, type StepResult, type TrainerState } from '../../lib/lsp';
+import {
+  LOSS_NAMES,
+  lossRecipe,
+  rewardsDiffer,
+  standardised,
+  type StepResult,
+  type TrainerState,
+} from '../../lib/lsp';
 import { rewardFrom } from '../../lib/rewards/reward';
 import { FakeLearner, FakeModel, TEXTS } from '../lsp/fakes';
 
@@ -124,6 +131,97 @@ describe('GrpoTrainer', () => {
     const after = await collect(second.trainer, 5);
     expect(timeless([...before, ...after])).toEqual(timeless(expected));
     expect(model.theta).toEqual(whole.model.theta);
+  });
+
+  test.each(LOSS_NAMES)('learns with the recipe %s, two updates a batch', async (name) => {
+    const { trainer, model, learner } = setUp(
+      { ...lossRecipe(name), updatesPerBatch: 2, solver: { answers: 8, maxNewTokens: 16 } },
+      new FakeModel(),
+    );
+    await collect(trainer, 30);
+    expect(Math.exp(model.logSoftmax('solver')[1]!)).toBeGreaterThan(0.5); // from a quarter
+    expect(learner.steps).toBeGreaterThan(30);
+  });
+
+  describe('with a filter of groups', () => {
+    const mixed = ({ answers }: StepResult['samples'][number]) =>
+      new Set(answers.map(({ reward: score }) => score)).size > 1;
+
+    it('leaves groups out of the update and of the mean, not out of the metrics', async () => {
+      const reduction = 'token-mean';
+      const [whole] = await collect(setUp({ reduction, queriesPerStep: 5 }).trainer, 1);
+      const filtered = setUp({ reduction, queriesPerStep: 5, groupFilter: rewardsDiffer });
+      const [result] = await collect(filtered.trainer, 1);
+      const kept = result!.samples.filter(mixed);
+      expect(kept.length).toBeGreaterThan(0);
+      expect(kept.length).toBeLessThan(5);
+      expect(result!.metrics).toMatchObject({
+        queries: 5,
+        value: whole!.metrics.value,
+        zeroSignalGroups: 5 - kept.length,
+      });
+      const tokens = kept.flatMap(({ answers }) => answers).reduce((sum, answer) => sum + answer.tokens, 0);
+      const answers = kept.flatMap((sample) => sample.answers);
+      const gradients = filtered.learner.calls[0]!.gradient.flat();
+      expect(gradients).toHaveLength(answers.length);
+      gradients.forEach((gradient, i) =>
+        expect(gradient[0]).toBe(Math.fround(-answers[i]!.advantage / tokens)),
+      );
+    });
+
+    it('draws other queries until all are in, or the rounds are over', async () => {
+      const { trainer, learner, model } = setUp({ groupFilter: rewardsDiffer, samplingRounds: 20 });
+      const results = await collect(trainer, 2);
+      for (const { samples, metrics } of results) {
+        expect(samples.filter(mixed)).toHaveLength(3);
+        expect(metrics.queries).toBe(samples.length);
+      }
+      const asked = results.reduce((sum, { samples }) => sum + samples.length, 0);
+      expect(asked).toBeGreaterThan(6); // some had to be drawn again
+      expect(trainer.state().position).toBe(asked);
+      const drawn = rowsAt(await readQueries(ROWS), 0n, 0, asked).map(({ info }) => info['id']);
+      expect(results.flatMap(({ samples }) => samples.map(({ info }) => info['id']))).toEqual(drawn);
+      expect(learner.calls.map(({ groups }) => groups.length)).toEqual([3, 3]);
+      expect(new Set(model.seen.map((prompts) => prompts.length)).size).toBeGreaterThan(1);
+
+      const hopeless = setUp({ reward: rewardFrom(() => 1), groupFilter: rewardsDiffer, samplingRounds: 4 });
+      const [none] = await collect(hopeless.trainer, 1);
+      expect(none!.samples).toHaveLength(12);
+      expect(none!.metrics.noSignal).toMatch(
+        /^no signal: all answers in every group scored the same; weights/,
+      );
+      expect(hopeless.learner.steps).toBe(0);
+    });
+
+    it('a resumed run equals an uninterrupted one', async () => {
+      const options = { groupFilter: rewardsDiffer, samplingRounds: 5, seed: 9 };
+      const whole = setUp(options);
+      const expected = await collect(whole.trainer, 4);
+      const first = setUp(options);
+      const before = await collect(first.trainer, 2);
+      const model = new FakeModel(TEXTS, structuredClone(first.model.theta));
+      const second = setUp({ ...options, seed: undefined, resume: first.trainer.state() }, model);
+      second.learner.momentum = structuredClone(first.learner.momentum);
+      expect(timeless([...before, ...(await collect(second.trainer, 4))])).toEqual(timeless(expected));
+      expect(model.theta).toEqual(whole.model.theta);
+    });
+
+    it('says so when it leaves out every group that has a signal', async () => {
+      const { trainer, learner } = setUp({ groupFilter: () => false });
+      const [{ metrics, samples }] = (await collect(trainer, 1)) as [StepResult];
+      expect(metrics.noSignal).toMatch(
+        /^no signal: no answer that scored differently has an advantage; weights/,
+      );
+      expect(samples.flatMap(({ answers }) => answers).every(({ advantage }) => advantage === 0)).toBe(true);
+      expect(learner.steps).toBe(0);
+    });
+
+    it('is checked', async () => {
+      expect(() => setUp({ samplingRounds: 0 })).toThrow(/`samplingRounds`/);
+      expect(() => setUp({ groupFilter: 'differ' as never })).toThrow(/`groupFilter`/);
+      const { trainer } = setUp({ groupFilter: (() => 'yes') as never });
+      await expect(collect(trainer, 1)).rejects.toThrow(/true or false for `groupFilter`/);
+    });
   });
 
   it('refuses to resume on other rows', async () => {

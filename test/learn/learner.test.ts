@@ -201,7 +201,6 @@ describe('bad arguments', () => {
     [{ weightDecay: -1 }, 'INVALID_ARGUMENT', /weightDecay/],
     [{ maxGradNorm: 0 }, 'INVALID_ARGUMENT', /maxGradNorm/],
     [{ activationBudget: 0 }, 'INVALID_ARGUMENT', /activationBudget/],
-    [{ lora: { rank: 8 } }, 'INVALID_ARGUMENT', /lora/],
   ])('%j', async (options, code, message) => {
     await using model = await LanguageModel.load(source, { threads: 1 });
     expectError(await rejectionOf(Learner.create(model, options)), code as 'INVALID_ARGUMENT', message);

@@ -1,5 +1,5 @@
 /** The update path on its own: what it asks of the model, and what it refuses. */
-import { policyGradient, withKl } from '../../lib/learn/losses';
+import { cispo, gspo, policyGradient, sequencePolicyGradient, withKl } from '../../lib/learn/losses';
 import { applyUpdate, prepareUpdate, type RolloutBatch, type UpdateOptions } from '../../lib/learn/update';
 import { streamId } from '../../lib/lsp/random';
 import { FakeLearner, FakeModel } from '../lsp/fakes';
@@ -98,6 +98,41 @@ describe('applyUpdate', () => {
     });
     expect(learner.calls).toHaveLength(0);
     expect(learner.steps).toBe(0);
+  });
+
+  test.each([
+    // With one uncertain token of n, the ratio of the token is ρ and that of the answer ρ, its n-th root ρ^(1/n).
+    ['policyGradient', policyGradient({ clipHigh: 1e6, clipLow: 1 }), (ratio: number) => ratio],
+    ['cispo', cispo({ clipHigh: 0.1 }), (ratio: number) => Math.min(ratio, 1.1)],
+    ['gspo', gspo({ clipHigh: 1e6, clipLow: 1 }), (ratio: number, length: number) => ratio ** (1 / length)],
+    ['whole answers', sequencePolicyGradient({ clipHigh: 1e6, clipLow: 1 }), (ratio: number) => ratio],
+  ] as const)('the second update weighs by the ratio of %s', async (_, loss, weight) => {
+    const learner = new FakeLearner(new FakeModel(), 4);
+    const options = { ...OPTIONS, loss, reduction: 'constant' as const, updatesPerBatch: 2 };
+    const batch = await rollouts(learner.model, [1, -1, 0.5]);
+    const old = learner.model.logSoftmax('solver');
+    const prepared = await prepareUpdate(learner.model, [batch], options);
+    const step = jest.spyOn(learner, 'step');
+    const between: number[][] = [];
+    step.mockImplementation(async () => {
+      step.mockRestore();
+      const result = await learner.step();
+      between.push(learner.model.logSoftmax('solver'));
+      return result;
+    });
+    await applyUpdate(learner, prepared, options);
+    const [now] = between;
+    const { completions, advantages } = batch.groups[0]!;
+    const [first, second] = learner.calls.map(({ gradient }) => gradient[0]!);
+    completions.forEach(({ tokens }, i) => {
+      const choice = learner.model.choiceOf('solver', tokens[0]!);
+      const ratio = Math.exp(now![choice]! - old[choice]!);
+      expect(Math.abs(ratio - 1)).toBeGreaterThan(0.005); // the weights did move
+      const scale = -advantages[i]! / (3 * 64);
+      expect(first![i]![0]).toBe(Math.fround(scale));
+      // log-probabilities pass through float32: relative errors of 1e-7
+      expect(second![i]![0]! / (scale * weight(ratio, tokens.length))).toBeCloseTo(1, 6);
+    });
   });
 
   it('forgets the gradient of a step that failed', async () => {

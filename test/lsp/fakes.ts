@@ -119,16 +119,16 @@ export class FakeModel implements PolicyModel {
 
   async logprobs(
     sequences: readonly Int32Array[],
-    options: { temperature?: number; signal?: AbortSignal } = {},
+    options: { temperature?: number; promptLengths?: readonly number[]; signal?: AbortSignal } = {},
   ): Promise<Float32Array[]> {
     options.signal?.throwIfAborted();
     await pause();
-    return sequences.map((sequence) => {
+    return sequences.map((sequence, index) => {
       const start = sequence.lastIndexOf(ASSISTANT);
       const role = this.roleOf(sequence.slice(0, start));
       const result = new Float32Array(sequence.length - 1);
       result[start] = this.logSoftmax(role, options.temperature)[this.choiceOf(role, sequence[start + 1]!)]!;
-      return result;
+      return result.slice((options.promptLengths?.[index] ?? 1) - 1);
     });
   }
 

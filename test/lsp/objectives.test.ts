@@ -1,5 +1,5 @@
 /** Advantages worked out by hand from the equations. */
-import { allSame, centred, standardised, varianceOf } from '../../lib/lsp/advantages';
+import { allSame, centred, leaveOneOut, standardised, varianceOf } from '../../lib/lsp/advantages';
 import {
   absoluteZero,
   inBand,
@@ -104,6 +104,24 @@ describe('lspZero', () => {
   it('a query whose answers were all left unscored has no advantage and no part in the mean', () => {
     const { challenger } = lspZero()(step(query([1]), query([null, null]), query([0])));
     expectValues(challenger, [-0.5, 0, 0.5]);
+  });
+});
+
+describe('group advantages of the objectives', () => {
+  it('are those that were passed in, whatever the Challenger is paid', () => {
+    const groupAdvantages = leaveOneOut;
+    const of = [
+      lspZero({ groupAdvantages }),
+      lsp({ qualityWeight: 0, groupAdvantages }),
+      recommended({ qualityWeight: 0, groupAdvantages }),
+    ];
+    for (const objective of of) {
+      const played = step(query([1, 0, 0.5]), query([0, 1, 1]));
+      expectValues(objective(played).solver[0]!, [0.75, -0.75, 0]);
+      expectValues(objective(played).solver[1]!, [-1, 0.5, 0.5]);
+    }
+    expect(() => lspZero({ advantages: centred } as never)).toThrow(/known option/);
+    expect(() => lspZero({ groupAdvantages: 'centred' as never })).toThrow(/`groupAdvantages`/);
   });
 });
 

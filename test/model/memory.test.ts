@@ -72,6 +72,6 @@ test('what does not fit is refused, and counted as it is stored', () => {
     /parameters in f32/,
   );
   requireWeightsFit(narrow, 'f32', weightBytes(narrow));
-  expect(errorOf(() => requireLearnerFits(narrow, learnerBytes(narrow) - 1)).code).toBe('OUT_OF_MEMORY');
-  requireLearnerFits(narrow, learnerBytes(narrow));
+  expect(errorOf(() => requireLearnerFits(narrow, { availableBytes: learnerBytes(narrow) - 1 })).code).toBe('OUT_OF_MEMORY');
+  requireLearnerFits(narrow, { availableBytes: learnerBytes(narrow) });
 });

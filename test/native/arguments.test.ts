@@ -65,14 +65,16 @@ describe('constructors throw', () => {
     for (const threads of [...NO_NUMBERS, 0, 257, 1.5]) {
       expect(() => new Model(tiny.source.config, { threads } as never)).toThrow(refused(/`options.threads`/));
     }
-    expect(() => loadAddon().activationBytesPerToken({} as never)).toThrow(refused(/`config.hiddenSize`/));
+    expect(() => loadAddon().activationBytesPerToken({} as never, false)).toThrow(
+      refused(/`config.hiddenSize`/),
+    );
   });
 
   test('a Learner wants a Model and a budget', () => {
     for (const wrong of [undefined, {}, handle(), Object.create(Model.prototype), new Proxy(model, {})]) {
-      expect(() => new Learner(wrong as never, { activationBudgetBytes: 1 })).toThrow(
-        refused(/a Model for `model`/),
-      );
+      expect(
+        () => new Learner(wrong as never, { activationBudgetBytes: 1, gradientCheckpointing: false }),
+      ).toThrow(refused(/a Model for `model`/));
     }
     for (const activationBudgetBytes of [...NO_NUMBERS, 0, -1, Infinity]) {
       expect(() => new Learner(model, { activationBudgetBytes } as never)).toThrow(
@@ -208,9 +210,9 @@ describe('scoring and training', () => {
 
   test('a temperature must leave the logits finite', async () => {
     for (const temperature of [...NO_NUMBERS, 0, -1, 1e-40, Infinity]) {
-      await expect(model.logprobs([tokens], temperature as never, handle())).rejects.toEqual(
-        refused(/temperature/),
-      );
+      await expect(
+        model.logprobs([{ tokens, promptLength: 1 }], temperature as never, handle()),
+      ).rejects.toEqual(refused(/temperature/));
       await expect(
         learner.logprobs([{ tokens, promptLength: 1 }], temperature as never, handle()),
       ).rejects.toEqual(refused(/temperature/));

@@ -73,14 +73,79 @@ test('log-probabilities are those of generate, bit for bit', async () => {
 test('gradients are the same bits for any memory budget and number of threads', async () => {
   await accumulate();
   const expected = await allGradients(learner);
-  const narrow = learnerOn(model, { activationBudgetBytes: 1 });
-  await accumulate(narrow);
-  expect(await allGradients(narrow)).toEqual(expected);
+  for (const options of [
+    { activationBudgetBytes: 1 },
+    { gradientCheckpointing: true },
+    { activationBudgetBytes: 1, gradientCheckpointing: true },
+  ]) {
+    const other = learnerOn(model, options);
+    await accumulate(other);
+    expect(await allGradients(other)).toEqual(expected);
+  }
   const two = await loadTiny(tiny, 2);
   const threaded = learnerOn(two);
   await accumulate(threaded);
   expect(await allGradients(threaded)).toEqual(expected);
   await two.dispose();
+});
+
+/** Sequences that fork within blocks and between them, at forks of forks, with beginnings that end mid-way. */
+function forks(): { tokens: Int32Array; promptLength: number }[] {
+  const run = (length: number, salt: number) =>
+    Int32Array.from({ length }, (_, at) => 3 + ((at * 7 + salt) % 90));
+  const system = run(37, 0);
+  const queries = [run(20, 1), run(27, 2), run(3, 3)].map((query) => joined(system, query));
+  const answers = queries.flatMap((query, at) =>
+    [11, 40, 1, 70].map((length, index) => ({
+      tokens: joined(query, run(length, 5 + at + 11 * index)),
+      promptLength: query.length,
+    })),
+  );
+  const again = joined(answers[1]!.tokens.slice(0, 70), run(9, 50));
+  const half = { tokens: answers[3]!.tokens.slice(0, 90), promptLength: 57 };
+  return [...answers, { tokens: again, promptLength: 57 }, half, answers[5]!];
+}
+
+test('a tree of shared beginnings has the same bits whatever of it fits into memory', async () => {
+  const sequencesOfTree = forks();
+  const coefficients = sequencesOfTree.map(({ tokens, promptLength }, index) =>
+    Float32Array.from({ length: tokens.length - promptLength }, (_, at) => Math.sin(1 + 3 * index + at)),
+  );
+  const whole = learnerOn(model, { activationBudgetBytes: 1 << 26 });
+  const logprobs = await whole.accumulate(sequencesOfTree, coefficients, 1, handle());
+  const expected = await allGradients(whole);
+  const perToken = loadAddon().activationBytesPerToken(tiny.source.config, false);
+  for (const tokens of [1, 130, 150, 200, 300, 400, 500]) {
+    for (const gradientCheckpointing of [false, true]) {
+      const budget = loadAddon().activationBytesPerToken(tiny.source.config, gradientCheckpointing) * tokens;
+      const part = learnerOn(model, { activationBudgetBytes: budget, gradientCheckpointing });
+      const scored = await part.accumulate(sequencesOfTree, coefficients, 1, handle());
+      expect(scored.map((row) => bits(row))).toEqual(logprobs.map((row) => bits(row)));
+      expect(await allGradients(part)).toEqual(expected);
+    }
+  }
+  expect(perToken).toBeGreaterThan(loadAddon().activationBytesPerToken(tiny.source.config, true));
+});
+
+test('the gradient of shared beginnings is that of the sequences one by one', async () => {
+  const sequencesOfTree = forks();
+  const coefficients = sequencesOfTree.map(({ tokens, promptLength }, index) =>
+    Float32Array.from({ length: tokens.length - promptLength }, (_, at) => Math.sin(1 + 3 * index + at)),
+  );
+  const together = await learner.accumulate(sequencesOfTree, coefficients, 1, handle());
+  const alone = learnerOn(model);
+  for (const [index, sequence] of sequencesOfTree.entries()) {
+    const [logprobs] = await alone.accumulate([sequence], [coefficients[index]!], 1, handle());
+    expect(bits(logprobs!)).toEqual(bits(together[index]!));
+  }
+  for (const name of model.parameterNames()) {
+    const [shared, summed] = [await learner.gradient(name), await alone.gradient(name)];
+    const norm = Math.hypot(...summed);
+    const difference = Math.hypot(...shared.map((value, at) => value - summed[at]!));
+    // Sums of some thousand terms of both signs in another order: 2^-24 times the root of their number, times what
+    // cancels.
+    expect(difference).toBeLessThan(2e-5 * norm);
+  }
 });
 
 test('the gradient is that of finite differences', async () => {
@@ -153,7 +218,11 @@ test('an abort midway leaves the gradient as it was', async () => {
   const slowModel = await loadTiny(slow);
   const slowLearner = learnerOn(slowModel, { activationBudgetBytes: 1 });
   const tokens = Int32Array.from({ length: 100 }, (_, at) => 3 + at);
-  const many = Array.from({ length: 40 }, () => ({ tokens, promptLength: 1 }));
+  // Nothing in common: nothing is computed once for all.
+  const many = Array.from({ length: 40 }, (_, at) => ({
+    tokens: joined(Int32Array.of(at), tokens),
+    promptLength: 2,
+  }));
   const gradients = many.map(() => new Float32Array(99).fill(1));
   await slowLearner.accumulate(many.slice(0, 1), gradients.slice(0, 1), 1, handle());
   const name = 'model.layers.3.post_attention_layernorm.weight';
@@ -243,7 +312,7 @@ describe('dispose', () => {
     expect(await codeOf(accumulate())).toBe('DISPOSED');
     expect(await codeOf(learner.step({} as never))).toBe('DISPOSED');
     expect(() => learner.stepCount()).toThrow(expect.objectContaining({ code: 'DISPOSED' }));
-    await model.logprobs([Int32Array.of(1, 2)], 1, handle());
+    await model.logprobs([{ tokens: Int32Array.of(1, 2), promptLength: 1 }], 1, handle());
   });
 
   test('of the model: its learners, too, and their dispose still resolves', async () => {

@@ -115,9 +115,16 @@ describe('generate', () => {
     const all = requests(4);
     const completions = await model.generate(all, sampling(), handle());
     const sequences = all.map(({ prompt }, index) => joined(prompt, completions[index]!.tokens));
-    const scored = await model.logprobs(sequences, 1, handle());
+    const whole = sequences.map((tokens) => ({ tokens, promptLength: 1 }));
+    const scored = await model.logprobs(whole, 1, handle());
+    const answers = all.map(({ prompt }, index) => ({
+      tokens: sequences[index]!,
+      promptLength: prompt.length,
+    }));
+    const { logprobs } = await model.logprobs(answers, 1, handle());
     for (const [index, { prompt }] of all.entries()) {
       expect(scored.logprobs[index]!).toHaveLength(sequences[index]!.length - 1);
+      expect(bits(logprobs[index]!)).toEqual(bits(completions[index]!.logprobs));
       expect(bits(scored.logprobs[index]!.slice(prompt.length - 1))).toEqual(
         bits(completions[index]!.logprobs),
       );

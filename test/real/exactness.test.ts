@@ -134,18 +134,28 @@ describeWithModel('the same bits', () => {
     });
     afterAll(() => learner.dispose());
 
-    test('for a micro-batch of one sequence and one of all', async () => {
-      await using narrow = await Learner.create(model, { activationBudget: 1 });
-      await narrow.accumulate(groups, coefficients(groups));
-      expect(await gradientFingerprints(narrow, model.parameterNames())).toEqual(expected);
+    test.each([
+      ['of one sequence', { activationBudget: 1 }],
+      [
+        'of one sequence, with activations computed again',
+        { activationBudget: 1, gradientCheckpointing: true },
+      ],
+      ['of all, with activations computed again', { gradientCheckpointing: true }],
+    ])('for a micro-batch %s', async (_, options) => {
+      await using other = await Learner.create(model, options);
+      await other.accumulate(groups, coefficients(groups));
+      expect(await gradientFingerprints(other, model.parameterNames())).toEqual(expected);
     });
 
-    test('for a call a group and one call for all', async () => {
+    test('for one call and for one for each tree, of groups that begin alike', async () => {
       await learner.zeroGradient();
-      for (const group of groups.keys()) {
-        const one = groups.slice(group, group + 1);
-        await learner.accumulate(one, coefficients(groups).slice(group, group + 1));
+      const starts = groups.map(({ prompt }) => prompt[0]);
+      for (let first = 0, last = 0; first < groups.length; first = last) {
+        while (last < groups.length && starts[last] === starts[first]) last++;
+        const tree = groups.slice(first, last);
+        await learner.accumulate(tree, coefficients(groups).slice(first, last));
       }
+      expect(new Set(starts).size).toBeGreaterThan(1);
       expect(await gradientFingerprints(learner, model.parameterNames())).toEqual(expected);
     });
 
@@ -187,7 +197,11 @@ describeWithModel('the same bits', () => {
       await narrow.accumulate(groups.slice(0, given), coefficients(groups.slice(0, given)));
       const before = await gradientFingerprints(narrow);
       // One sequence a micro-batch: the abort falls when some have been added and most have not.
-      const many = range(40).map(() => one[0]!);
+      // Nothing in common: nothing is computed once for all.
+      const many = range(40).map((first) => ({
+        prompt: Int32Array.of(1000 + first, ...prompt),
+        completions: one[0]!.completions,
+      }));
       const reason = new Error('enough');
       const controller = new AbortController();
       setTimeout(() => controller.abort(reason), 3 * oneMs);

@@ -48,6 +48,10 @@ describe('a configuration file', () => {
       memoryBudget: 512 * 2 ** 20,
       klForm: 'k3',
     });
+    expect(readConfigFile(fileOf('loss: gspo'))).toEqual({ loss: 'gspo' });
+    expect(() => readConfigFile(fileOf('steps: 1\nloss: gsop'))).toThrow(
+      /`loss \(.*:2\)` but received "gsop"\. Did you mean 'gspo'\?/,
+    );
     expect(readConfigFile(fileOf('memoryBudget: 2000000000'))).toEqual({ memoryBudget: 2e9 });
   });
 

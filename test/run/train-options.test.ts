@@ -1,4 +1,5 @@
 import { LspError } from '../../lib/errors';
+import { LOSS_NAMES } from '../../lib/lsp';
 import { checkMemory, formatBytes, parseBytes } from '../../lib/run/memory-estimate';
 import { defaultOf, resolveTrainOptions, resumeTrainOptions } from '../../lib/run/train-options';
 
@@ -63,9 +64,52 @@ describe('options of a run', () => {
       task: _task,
       reportEvery: _every,
       challengerWeight: _weight,
+      loss: _loss,
+      samplingRounds: _rounds,
+      overlongTokens: _tokens,
       ...earlier
     } = resolveTrainOptions({});
     expect(resumeTrainOptions(earlier, {})).toEqual(resolveTrainOptions({}));
+  });
+
+  test('the loss is one of a few names, and stays that of the run', () => {
+    expect(resolveTrainOptions({})).toMatchObject({ loss: 'dr-grpo', samplingRounds: 1, overlongTokens: 0 });
+    for (const loss of LOSS_NAMES)
+      expect(resolveTrainOptions({ loss })).toMatchObject({ loss, klBeta: 0.05 });
+    expect(failure(() => resolveTrainOptions({ loss: 'DrGRPO' }))).toMatchObject({
+      code: 'INVALID_ARGUMENT',
+      message:
+        "Expected one of 'dr-grpo', 'grpo', 'rloo', 'dapo', 'cispo', 'gspo' for `loss` but received \"DrGRPO\". " +
+        "Did you mean 'dr-grpo'?",
+    });
+    const stored = { ...resolveTrainOptions({ loss: 'gspo' }) };
+    expect(resumeTrainOptions(stored, {})).toEqual(stored);
+    expect(failure(() => resumeTrainOptions(stored, { loss: 'cispo' })).message).toContain(
+      'Expected "gspo", as the run was started with, for `loss`',
+    );
+  });
+
+  test('all of DAPO is for queries of a file', () => {
+    const file = { queriesFile: 'x.jsonl' };
+    expect(resolveTrainOptions({ loss: 'dapo' })).toMatchObject({ samplingRounds: 1, overlongTokens: 0 });
+    expect(resolveTrainOptions({ loss: 'dapo', ...file })).toMatchObject({
+      samplingRounds: 4,
+      overlongTokens: 13,
+    });
+    const world = resolveTrainOptions({ loss: 'dapo', task: 'world', ...file });
+    expect(world).toMatchObject({ samplingRounds: 4, overlongTokens: 5 });
+    expect(resumeTrainOptions({ ...world }, {})).toEqual(world);
+    const without = { samplingRounds: 1, overlongTokens: 0 };
+    expect(resolveTrainOptions({ loss: 'dapo', ...file, ...without })).toMatchObject(without);
+    expect(resolveTrainOptions({ ...file, samplingRounds: 3 })).toMatchObject({ samplingRounds: 3 });
+    for (const given of [{ samplingRounds: 2 }, { overlongTokens: 4 }])
+      expect(failure(() => resolveTrainOptions(given)).message).toMatch(
+        /without `queriesFile` .*Challenger is paid/,
+      );
+    const long = { ...file, maxNewTokens: 8, overlongTokens: 9 };
+    expect(failure(() => resolveTrainOptions(long)).message).toMatch(
+      /at most `maxNewTokens` for `overlongTokens`/,
+    );
   });
 
   test('unknown ones are errors with a suggestion', () => {

@@ -41,7 +41,7 @@ export function handle(): NativeHandle {
 }
 
 export function learnerOn(model: NativeModel, options: Partial<NativeLearnerOptions> = {}) {
-  return new (loadAddon().Learner)(model, { activationBudgetBytes: 1 << 24, ...options });
+  return new (loadAddon().Learner)(model, { activationBudgetBytes: 1 << 24, gradientCheckpointing: false, ...options });
 }
 
 export function sampling(options: Partial<NativeGenerateOptions> = {}): NativeGenerateOptions {

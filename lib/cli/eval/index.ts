@@ -1,6 +1,6 @@
 /** `lsp eval <name>`: how good a model is, by the field's evaluations. */
 import { Command } from 'commander';
-import { MODEL_SOURCES } from '../local-model';
+import { ADAPTER_FLAG, MODEL_SOURCES } from '../local-model';
 import { Output, type Streams } from '../output';
 import { numberFlag } from '../usage';
 import { EVALUATIONS } from './evaluations';
@@ -24,6 +24,7 @@ function evaluationCommand(evaluation: EvaluationCommand, streams: Streams): Com
   const command = new Command(evaluation.name)
     .description(evaluation.description)
     .requiredOption('--model <source>', MODEL_SOURCES)
+    .option(...ADAPTER_FLAG)
     .option('--against <source>', 'a model, or the results of an earlier evaluation, to compare with')
     .option('--out <folder>', 'where results go (default: a folder in evals/ named by what was asked)')
     .option('--limit <n>', 'only the first n items', numberFlag)

@@ -26,6 +26,8 @@ import { comparisonTable, metricTable } from './tables';
 
 export interface EvalFlags {
   model: string;
+  /** On `model`, not on `against`: the model alone may be what it is compared with. */
+  adapter?: string;
   against?: string;
   out?: string;
   limit?: number;
@@ -77,10 +79,10 @@ class EvalSession {
   ) {}
 
   async run(): Promise<void> {
-    const { against, model, out } = this.flags;
+    const { against, model, out, adapter } = this.flags;
     checkUsage(() => evaluationConfig(this.evaluation, this.#options()));
     // Whatever is wrong with one of the two is said before either is evaluated.
-    const subject = await this.#find(model, out);
+    const subject = await this.#find(model, out, adapter);
     const before = against === undefined ? null : await this.#before(against, subject);
     const result = await this.#evaluate(subject);
     const differences = before && compareVerdicts(this.evaluation, before, result.verdicts);
@@ -115,19 +117,20 @@ class EvalSession {
     return result.verdicts;
   }
 
-  #find(source: string, out: string | undefined): Promise<Subject> {
+  #find(source: string, out: string | undefined, adapter?: string): Promise<Subject> {
     return findSubject(
       source,
       this.evaluation,
-      { options: this.#options(), out },
+      { options: this.#options(), out, adapter },
       { output: this.output, signal: this.signal },
     );
   }
 
-  async #evaluate({ name, path, folder, options, config }: Subject): Promise<EvaluationResult> {
+  async #evaluate({ name, path, adapter, folder, options, config }: Subject): Promise<EvaluationResult> {
     const { evaluation, output, signal, flags } = this;
     await using model = await LanguageModel.load(path, {
       signal,
+      ...(adapter !== undefined && { adapter }),
       ...(flags.threads !== undefined && { threads: flags.threads }),
     });
     output.note(`${evaluation.name}: ${config.count} items, ${name}`);

@@ -8,6 +8,7 @@ import {
   type RunEvaluationOptions,
 } from '../../eval';
 import { fingerprintModel } from '../../model/fingerprint';
+import { readPeftAdapter } from '../../model/adapter';
 import { openModelSource, pathOfSource } from '../../model/formats';
 import { localModel, shortName } from '../local-model';
 import type { Output } from '../output';
@@ -17,6 +18,8 @@ export interface Subject {
   name: string;
   /** Of its files. */
   path: string;
+  /** LoRA adapter on it. */
+  adapter?: string | undefined;
   /** Of its results. */
   folder: string;
   options: RunEvaluationOptions;
@@ -31,18 +34,24 @@ export interface Subject {
 export async function findSubject(
   source: string,
   evaluation: AnyEvaluation,
-  given: { options: RunEvaluationOptions; out: string | undefined },
+  given: { options: RunEvaluationOptions; out: string | undefined; adapter?: string | undefined },
   { output, signal }: { output: Output; signal: AbortSignal },
 ): Promise<Subject> {
   const path = await localModel(source, output, signal);
-  openModelSource(path); // a model that cannot be read is refused before it is hashed
+  const { config: geometry } = openModelSource(path); // a model that cannot be read is refused before it is hashed
   const { files } = await fingerprintModel(pathOfSource(path), signal);
-  const name = shortName(source);
+  const { adapter } = given;
+  if (adapter !== undefined) {
+    readPeftAdapter(adapter, geometry);
+    for (const file of (await fingerprintModel(adapter, signal)).files)
+      files.push({ ...file, file: `adapter/${file.file}` });
+  }
+  const name = adapter === undefined ? shortName(source) : `${shortName(source)}-${shortName(adapter)}`;
   const model = { name, files: files.map(({ file, sha256 }) => ({ file, sha256 })) };
   const options = { ...given.options, model };
   const config = evaluationConfig(evaluation, options);
   const hash = createHash('sha256').update(JSON.stringify(config)).digest('hex').slice(0, 8);
   const folder = resolve(given.out ?? join('evals', `${evaluation.name}-${name}-${hash}`));
   await ResultsFolder.check(folder, config);
-  return { name, path, folder, options, config };
+  return { name, path, adapter, folder, options, config };
 }

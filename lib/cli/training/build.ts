@@ -5,8 +5,10 @@ import { readQueries } from '../../grpo/queries';
 import { Learner } from '../../learn/learner';
 import { constant, cosine, linear, warmUp, type Schedule } from '../../learn/schedules';
 import {
+  lossRecipe,
   LspTrainer,
   preset,
+  rewardsDiffer,
   type Checkpointer,
   type PhaseProgress,
   type SelfReward,
@@ -16,7 +18,9 @@ import { randomFor } from '../../lsp/random';
 import type { LanguageModel } from '../../model/language-model';
 import type { Reward } from '../../rewards/reward';
 import type { RewardModel } from '../../rewards/reward-model';
+import { softOverlong } from '../../rewards/soft-overlong';
 import { WorkerReward } from '../../rewards/worker-reward';
+import { loraOf } from '../../run/lora-options';
 import type { TrainOptions } from '../../run/train-options';
 import { gameOf, type Pieces } from './games';
 
@@ -31,11 +35,18 @@ export function scheduleOf(options: TrainOptions): Schedule {
   return warmupSteps > 0 ? warmUp(warmupSteps, main) : main;
 }
 
-export async function makeLearner(model: LanguageModel, options: TrainOptions): Promise<Learner> {
+/** @param adapter where a resumed run's adapter lies */
+export async function makeLearner(
+  model: LanguageModel,
+  options: TrainOptions,
+  adapter: string | undefined,
+): Promise<Learner> {
+  const lora = loraOf(options);
   return Learner.create(model, {
     learningRate: scheduleOf(options),
     weightDecay: options.weightDecay,
     maxGradNorm: options.maxGradNorm,
+    ...(lora && { lora: adapter === undefined ? lora : { adapter } }),
   });
 }
 
@@ -84,9 +95,12 @@ export function makeTrainer(options: TrainOptions, parts: TrainerParts): LspTrai
   const { queries, answers, maxNewTokens, queryTokens, temperature, seed } = options;
   const game = gameOf(options);
   const solver = { answers, maxNewTokens, temperature };
+  const { loss, reduction, groupAdvantages } = lossRecipe(options.loss);
   const common = {
     learner: parts.learner,
     reward: parts.reward,
+    loss,
+    reduction,
     kl: { form: options.klForm, coefficient: options.klBeta },
     watch: game.watch,
     measureKl: game.measureKl,
@@ -99,10 +113,18 @@ export function makeTrainer(options: TrainOptions, parts: TrainerParts): LspTrai
     solver,
   };
   if (options.queriesFile !== undefined) {
-    return new GrpoTrainer({ ...common, queries: options.queriesFile, queriesPerStep: queries });
+    const { queriesFile, samplingRounds, overlongTokens } = options;
+    return new GrpoTrainer({
+      ...common,
+      ...(overlongTokens > 0 && { reward: softOverlong(parts.reward, { maxNewTokens, overlongTokens }) }),
+      ...(samplingRounds > 1 && { groupFilter: rewardsDiffer, samplingRounds }),
+      queries: queriesFile,
+      queriesPerStep: queries,
+      groupAdvantages,
+    });
   }
   const name = options.preset ?? 'recommended';
-  const { objective, gate } = preset(name, { qualityWeight: options.selfReward });
+  const { objective, gate } = preset(name, { qualityWeight: options.selfReward, groupAdvantages });
   return new LspTrainer({
     ...common,
     objective,

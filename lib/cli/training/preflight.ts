@@ -11,6 +11,7 @@ import {
   formatBytes,
   machineMemory,
 } from '../../run/memory-estimate';
+import { adapterSizeOf } from '../../run/lora-options';
 import type { TrainOptions } from '../../run/train-options';
 import type { Output } from '../output';
 import { memoryLine } from './report';
@@ -24,7 +25,7 @@ export async function preflight(
   output: Output,
 ): Promise<void> {
   const memory = estimateTrainingMemory(config, workloadOf(config, options));
-  const checkpoint = checkpointBytes(config);
+  const checkpoint = checkpointBytes(config, adapterSizeOf(config, options));
   const free = await freeBytes(directory);
   output.value({ event: 'preflight', memory, checkpointBytes: checkpoint, freeDiskBytes: free });
   output.line(memoryLine(memory));

@@ -20,6 +20,7 @@ import type { Checkpoint } from '../../run/checkpoints';
 import { statusOf } from '../../disk/files';
 import { fingerprintModel, verifyStartingModel, type StartingModel } from '../../model/fingerprint';
 import { RunDirectory } from '../../run/run-directory';
+import { loraOf, weightTypeOf } from '../../run/lora-options';
 import { resolveTrainOptions, resumeTrainOptions, type TrainOptions } from '../../run/train-options';
 import { formatDuration, type Output } from '../output';
 import { localModel, shortName } from '../local-model';
@@ -152,14 +153,17 @@ class Session {
 
   async #load(plan: Plan): Promise<Parts> {
     const { options, resumed } = plan;
-    const source = resumed?.checkpoint?.modelPath ?? plan.startingModel.path;
+    const { checkpoint } = resumed ?? {};
+    // Beneath an adapter there is always the starting model.
+    const trainsAll = loraOf(options) === null;
+    const source = (trainsAll ? checkpoint?.modelPath : undefined) ?? plan.startingModel.path;
     const policy = await this.#loadModel(source, options);
     const pieces = await gameOf(options).open(this.#signal);
     checkPrompts(policy, pieces, options);
     const reference = await this.#referenceOf(policy, plan);
-    const learner = await makeLearner(policy, options);
+    const learner = await makeLearner(policy, options, checkpoint?.adapterPath);
     this.#cleanup.push(() => learner.dispose());
-    if (resumed?.checkpoint) await learner.loadState(resumed.checkpoint.optimizerPath);
+    if (checkpoint) await learner.loadState(checkpoint.optimizerPath);
     const reward = await makeReward(options, pieces, (source) => this.#loadRewardModel(source, options));
     this.#cleanup.push(async () => reward[Symbol.asyncDispose]?.());
     const run = resumed?.run ?? (await this.#create(plan));
@@ -195,7 +199,7 @@ class Session {
   async #loadModel(path: string, options: TrainOptions): Promise<LanguageModel> {
     this.#output.line(`Loading ${path}`);
     const model = await LanguageModel.load(path, {
-      dtype: 'f32',
+      dtype: weightTypeOf(options),
       threads: options.threads,
       memoryBudget: options.memoryBudget ?? defaultMemoryBudget(),
       signal: this.#signal,
@@ -222,7 +226,7 @@ class Session {
     { options, resumed, startingModel }: Plan,
   ): Promise<LanguageModel | null> {
     if (!needsReference(options)) return null;
-    if (resumed?.checkpoint) return this.#loadModel(startingModel.path, options);
+    if (resumed?.checkpoint && loraOf(options) === null) return this.#loadModel(startingModel.path, options);
     const reference = await policy.clone();
     this.#cleanup.push(() => reference.dispose());
     return reference;
@@ -290,7 +294,13 @@ class Session {
 
   async #save(state: TrainerState, { keep }: TrainOptions, parts: Omit<Parts, 'trainer'>): Promise<void> {
     const { run, policy, learner, report } = parts;
-    const checkpoint = await run.saveCheckpoint({ model: policy, learner, state }, keep);
+    const baseModel = run.config.model.path;
+    const model = {
+      adapter: policy.adapter,
+      save: (directory: string) => policy.save(directory),
+      saveAdapter: (directory: string) => policy.saveAdapter(directory, { baseModel }),
+    };
+    const checkpoint = await run.saveCheckpoint({ model, learner, state }, keep);
     this.#lastCheckpoint = checkpoint.step;
     report.checkpoint(checkpoint.step, checkpoint.path);
   }

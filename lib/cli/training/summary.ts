@@ -1,6 +1,7 @@
 /** The closing words of a run: what came out of it, what that is worth, where it lies, how to use it. */
 import { join } from 'node:path';
 import type { ProbeRecord, RunDirectory } from '../../run/run-directory';
+import { loraOf } from '../../run/lora-options';
 import type { TrainOptions } from '../../run/train-options';
 import { percent, type Output } from '../output';
 import { pairedDifference, type PairedDifference } from '../../eval/probe';
@@ -21,7 +22,7 @@ export async function summarize({ run, options, output, report }: SummaryParts):
   const [before, after] = [0, step].map((at) => probes.find((probe) => probe.step === at));
   const difference = before && after ? pairedDifference(before.scores, after.scores) : null;
   const best = await run.bestProbe();
-  const modelOf = (at: number) => run.checkpoints.at(at).modelPath;
+  const outcome = outcomeOf(run, options, step);
   output.value({
     event: 'end',
     run: run.path,
@@ -31,7 +32,7 @@ export async function summarize({ run, options, output, report }: SummaryParts):
     difference: difference?.mean ?? null,
     interval: difference ? [difference.low, difference.high] : null,
     best: best && { step: best.step, score: best.score },
-    model: modelOf(step),
+    ...outcome,
     report,
   });
   const { words } = gameOf(options);
@@ -44,19 +45,43 @@ export async function summarize({ run, options, output, report }: SummaryParts):
     ...lines,
     '',
     ...(report === null ? [] : [`Look:      ${report}`]),
-    `Try it:    npx lsp generate --model ${modelOf(step)} --prompt "${ask}"`,
-    `Go on:     ${goOn(run.path, options, modelOf(step))}`,
+    `Try it:    npx lsp generate ${flagsOf(outcome)} --prompt "${ask}"`,
+    `Go on:     ${goOn(run.path, options, outcome)}`,
+    ...(outcome.adapter === undefined ? [] : [`Merge:     ${exportOf(outcome)}`]),
     `Samples:   ${join(run.path, 'samples.jsonl')}`,
   ];
 }
 
+/** What a run leaves: a model, or an adapter on the model it started from. */
+interface Outcome {
+  model: string;
+  adapter?: string;
+}
+
+function outcomeOf(run: RunDirectory, options: TrainOptions, step: number): Outcome {
+  const { modelPath, adapterPath } = run.checkpoints.at(step);
+  return loraOf(options) ? { model: run.config.model.path, adapter: adapterPath } : { model: modelPath };
+}
+
+function flagsOf({ model, adapter }: Outcome): string {
+  return `--model ${model}${adapter === undefined ? '' : ` --adapter ${adapter}`}`;
+}
+
+/** Where the command puts the merged model. */
+const MERGED = 'merged';
+
+function exportOf(outcome: Outcome): string {
+  return `npx lsp export ${flagsOf(outcome)} --out ${MERGED}`;
+}
+
 /** The same run, longer; a new one where the learning rate of this one has come to nothing. */
-function goOn(path: string, options: TrainOptions, model: string): string {
+function goOn(path: string, options: TrainOptions, outcome: Outcome): string {
   const { schedule, steps, task, queriesFile, reward } = options;
   if (schedule === 'constant') return `npx lsp train --resume ${path} --steps ${2 * steps}`;
   const data = queriesFile === undefined ? '' : ` --queries-file ${queriesFile}`;
   const judged = reward === undefined ? '' : ` --reward ${reward}`;
-  return `npx lsp train --model ${model} --task ${task}${data}${judged}`;
+  const train = (model: string) => `npx lsp train --model ${model} --task ${task}${data}${judged}`;
+  return outcome.adapter === undefined ? train(outcome.model) : `${exportOf(outcome)} && ${train(MERGED)}`;
 }
 
 function probeLines(

@@ -1,6 +1,7 @@
 /** What a run's options mean for memory. */
 import { defaultMemoryBudget } from '../../model/memory';
 import type { ModelConfig } from '../../model/types';
+import { adapterSizeOf, weightTypeOf } from '../../run/lora-options';
 import type { MemoryWorkload } from '../../run/memory-estimate';
 import type { TrainOptions } from '../../run/train-options';
 import { needsReference } from './games';
@@ -18,5 +19,7 @@ export function workloadOf(config: ModelConfig, options: TrainOptions): MemoryWo
     cachedTokens: Math.max(solver, challenger),
     memoryBudget: memoryBudget ?? defaultMemoryBudget(),
     reference: needsReference(options),
+    adapter: adapterSizeOf(config, options),
+    weightType: weightTypeOf(options),
   };
 }

@@ -20,9 +20,9 @@ export interface TokenSample {
 export interface TokenLoss {
   /** Loss of each token. */
   loss: Float64Array;
-  /** d loss / d logprobs, per token. */
+  /** d (sum of the losses of all tokens) / d logprobs, per token. */
   gradient: Float64Array;
-  /** Tokens whose ratio was clipped, so that they give no gradient. */
+  /** Tokens whose ratio was clipped (most losses then give them no gradient). */
   clippedTokens: number;
 }
 

@@ -39,9 +39,16 @@ struct AttentionForward {
   int64_t heads, kv_heads, head_size;
 };
 
-// A batch's keys and values came from its own tokens: slot_token[32 block + slot] is the batch row that a
-// slot holds, -1 if empty. At a fork, a partly filled block is copied, so a token may sit in several blocks;
-// its gradient is the sum over them, blocks in ascending order.
+// Gradients of queries, keys and values.
+//
+// Each query head has accumulators for each block: gradients of its 32 keys and of its 32 values (2, 32, Dp),
+// chains over that head's queries, segments in order and tokens ascending. A token's dk and dv are the sum
+// over the blocks that hold it (a fork copies a partly filled block), blocks ascending, of the sum over the
+// heads of its group.
+//
+// Not all of a tree need be in one call, so that its memory can be bounded: a block may hold tokens of
+// another call, whose branches these are. Its accumulators then lie with the caller, who hands them in again
+// until the last call, that of the block's own tokens: the chains go on, and the bits are those of one call.
 struct AttentionBackward {
   float* dq;         // (T, H D), overwritten
   float* dk;         // (T, K D), overwritten; gradient of the keys after rope
@@ -51,18 +58,34 @@ struct AttentionBackward {
   const float* lse;  // (T, H)
   const float* q;    // (T, H D)
   float* const* blocks;
+  int64_t block_count;
   int64_t layer_offset;
   const AttentionSegment* segments;
-  int64_t segment_count;
-  // Trees are independent: tree i owns segments [tree_segments[i], tree_segments[i+1]), blocks
-  // [tree_blocks[i], ..) and batch rows [tree_tokens[i], ..), each contiguous.
+  // Trees are independent of one another: tree i owns segments [tree_segments[i], tree_segments[i+1]).
   const int64_t* tree_segments;
-  const int64_t* tree_blocks;
-  const int64_t* tree_tokens;
   int64_t tree_count;
+  // slot_token[32 block + slot]: the batch row whose gradient a slot adds to; kNoToken if it is empty, or if
+  // its block's accumulators go on in a later call; beyond(i) for a copy of a token that is not in the batch.
   const int32_t* slot_token;
+  float* const*
+      carried;  // of each block: accumulators (H, 2, 32, Dp) at `carried_offset`; null: from zero. Or null
+  int64_t carried_offset;  // of this layer
+  float* const*
+      beyond;  // of each token beyond the batch: sums of dk and dv (2, K D) at `beyond_offset`, added to
+  int64_t beyond_offset;
+  const float*
+      begun;  // (T, 2, K D), rows begun_row apart: what earlier calls gave to this one's tokens; or null
+  int64_t begun_row;
   int64_t t, heads, kv_heads, head_size;
 };
+
+constexpr int32_t kNoToken = -1;
+static inline int32_t beyond_token(int64_t index) { return static_cast<int32_t>(-2 - index); }
+
+// Accumulators of one layer of a block.
+static inline int64_t attention_accumulator_floats(int64_t heads, int64_t head_size) {
+  return heads * 2 * kKvBlock * kv_padded_head(head_size);
+}
 
 struct AttentionKernels {
   void (*forward)(Exec&, const AttentionForward&);

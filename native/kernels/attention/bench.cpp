@@ -18,7 +18,7 @@ struct Batch {
   Buffer q, y, dq, dk, dv, lse, storage;
   std::vector<float*> blocks;
   std::vector<int32_t> tables, slot_token;
-  std::vector<int64_t> tree_segments, tree_blocks, tree_tokens;
+  std::vector<int64_t> tree_segments;
 
   Batch(const Geometry& geometry, int64_t count, int64_t tokens)
       : g(geometry),
@@ -42,11 +42,28 @@ struct Batch {
                                                : -1);
       }
     }
-    for (int64_t i = 0; i <= sequences; ++i) {
-      tree_segments.push_back(i);
-      tree_blocks.push_back(i * blocks_each);
-      tree_tokens.push_back(i * length);
-    }
+    for (int64_t i = 0; i <= sequences; ++i) tree_segments.push_back(i);
+  }
+  AttentionBackward backward(const std::vector<AttentionSegment>& of) {
+    AttentionBackward a{};
+    a.dq = dq.data();
+    a.dk = dk.data();
+    a.dv = dv.data();
+    a.dy = q.data();
+    a.y = y.data();
+    a.lse = lse.data();
+    a.q = q.data();
+    a.blocks = blocks.data();
+    a.block_count = static_cast<int64_t>(blocks.size());
+    a.segments = of.data();
+    a.tree_segments = tree_segments.data();
+    a.tree_count = sequences;
+    a.slot_token = slot_token.data();
+    a.t = t;
+    a.heads = g.heads;
+    a.kv_heads = g.kv_heads;
+    a.head_size = g.head_size;
+    return a;
   }
   // The last `count` tokens of each sequence.
   std::vector<AttentionSegment> segments(int64_t count) const {
@@ -72,28 +89,8 @@ void bench_sequences(Bencher& bencher, const char* kind, int64_t sequences, int6
         bencher.exec, {b.y.data(), b.lse.data(), b.q.data(), b.blocks.data(), 0, segments.data(), sequences,
                        g.heads, g.kv_heads, g.head_size});
   });
-  bencher.run("backward " + name, 10 * head_size * pairs, 2 * bytes, [&] {
-    bencher.kernels.attention->backward(bencher.exec, {b.dq.data(),
-                                                       b.dk.data(),
-                                                       b.dv.data(),
-                                                       b.q.data(),
-                                                       b.y.data(),
-                                                       b.lse.data(),
-                                                       b.q.data(),
-                                                       b.blocks.data(),
-                                                       0,
-                                                       segments.data(),
-                                                       sequences,
-                                                       b.tree_segments.data(),
-                                                       b.tree_blocks.data(),
-                                                       b.tree_tokens.data(),
-                                                       sequences,
-                                                       b.slot_token.data(),
-                                                       b.t,
-                                                       g.heads,
-                                                       g.kv_heads,
-                                                       g.head_size});
-  });
+  bencher.run("backward " + name, 10 * head_size * pairs, 2 * bytes,
+              [&] { bencher.kernels.attention->backward(bencher.exec, b.backward(segments)); });
 }
 
 void bench_decoding(Bencher& bencher, int64_t sequences, int64_t length) {

@@ -62,26 +62,26 @@ Tensors run(const Problem& p, const Kernels& kernels, Exec& exec) {
   Tensor dk{"dk", {p.t(), p.kv_heads, p.head_size}, std::vector<float>(p.t() * p.k_row(), kNan)};
   Tensor dv = dk;
   dv.name = "dv";
-  kernels.attention->backward(exec, {dq.values.data(),
-                                     dk.values.data(),
-                                     dv.values.data(),
-                                     p.dy.data(),
-                                     results[0].values.data(),
-                                     results[1].values.data(),
-                                     p.q.data(),
-                                     blocks.pointers.data(),
-                                     blocks.layer_offset,
-                                     segments.data(),
-                                     static_cast<int64_t>(segments.size()),
-                                     layout.tree_segments.data(),
-                                     layout.tree_blocks.data(),
-                                     layout.tree_tokens.data(),
-                                     static_cast<int64_t>(layout.tree_tokens.size()) - 1,
-                                     slot_token.data(),
-                                     p.t(),
-                                     p.heads,
-                                     p.kv_heads,
-                                     p.head_size});
+  AttentionBackward b{};
+  b.dq = dq.values.data();
+  b.dk = dk.values.data();
+  b.dv = dv.values.data();
+  b.dy = p.dy.data();
+  b.y = results[0].values.data();
+  b.lse = results[1].values.data();
+  b.q = p.q.data();
+  b.blocks = blocks.pointers.data();
+  b.block_count = static_cast<int64_t>(blocks.pointers.size());
+  b.layer_offset = blocks.layer_offset;
+  b.segments = segments.data();
+  b.tree_segments = layout.tree_segments.data();
+  b.tree_count = static_cast<int64_t>(layout.tree_segments.size()) - 1;
+  b.slot_token = slot_token.data();
+  b.t = p.t();
+  b.heads = p.heads;
+  b.kv_heads = p.kv_heads;
+  b.head_size = p.head_size;
+  kernels.attention->backward(exec, b);
   results.push_back(dq);
   results.push_back(dk);
   results.push_back(dv);
@@ -91,19 +91,28 @@ Tensors run(const Problem& p, const Kernels& kernels, Exec& exec) {
 // A score is a chain of D terms, and the relative error of a probability is the score's absolute error: about
 // sqrt(D) + 2 roundings of the largest score (the largest of all stands in for the usual factor of chain()).
 // On top come sums over keys (y, dq) or over the queries of a group (dk, dv), and lse's own rounding.
-void compare(Case& c, const Problem& p, const Tensors& results) {
-  const reference::AttentionTree tree{p.t(),           p.heads,    p.kv_heads, p.head_size,
-                                      p.parent.data(), p.q.data(), p.k.data(), p.v.data()};
-  const reference::Attention expected = reference::attention_forward(tree);
-  const double d = std::sqrt(static_cast<double>(p.head_size)) + 2, score = 2 * d * expected.largest_score;
+reference::AttentionTree tree_of(const Problem& p) {
+  return {p.t(), p.heads, p.kv_heads, p.head_size, p.parent.data(), p.q.data(), p.k.data(), p.v.data()};
+}
+
+void compare_gradients(Case& c, const Problem& p, const Tensors& results) {
+  const reference::AttentionTree tree = tree_of(p);
+  const double d = std::sqrt(static_cast<double>(p.head_size)) + 2,
+               score = 2 * d * reference::attention_forward(tree).largest_score;
   const double keys = chain(static_cast<double>(p.t())),
                queries = chain(static_cast<double>(p.t() * p.heads / p.kv_heads));
-  c.close(find(results, "y"), expected.y, keys + score);
-  c.close(find(results, "lse"), expected.lse, 8 + score);
   const reference::AttentionGradients gradients = reference::attention_backward(tree, p.dy.data());
   c.close(find(results, "dq"), gradients.dq, keys + score + 2 * d);
   c.close(find(results, "dk"), gradients.dk, queries + score + 2 * d);
   c.close(find(results, "dv"), gradients.dv, queries + score);
+}
+
+void compare(Case& c, const Problem& p, const Tensors& results) {
+  const reference::Attention expected = reference::attention_forward(tree_of(p));
+  const double d = std::sqrt(static_cast<double>(p.head_size)) + 2, score = 2 * d * expected.largest_score;
+  c.close(find(results, "y"), expected.y, chain(static_cast<double>(p.t())) + score);
+  c.close(find(results, "lse"), expected.lse, 8 + score);
+  compare_gradients(c, p, results);
 }
 
 // Rows of the pieces' tokens from the result of the whole forest.
@@ -205,6 +214,133 @@ void check_problem(Checker& checker, const std::string& name, const Problem& p) 
   });
 }
 
+// Gradients of a group whose other answers run in several calls before the prompt and the first: the bits of
+// one call in the order of those calls. Rows of all calls are the whole group's, so that only what they are
+// about is in the segments.
+class SplitBackward {
+ public:
+  SplitBackward(const Problem& p, const Kernels& kernels, Exec& exec)
+      : p_(p),
+        layout_(prompt_last(p)),
+        blocks_(p, layout_, p.t()),
+        kernels_(kernels),
+        exec_(exec),
+        forward_(forward(p, layout_, blocks_, all_segments(layout_), kernels, exec)),
+        accumulators_(attention_accumulator_floats(p.heads, p.head_size)),
+        carried_(layout_.slots.size() * accumulators_, 0.0f),
+        sums_(p.t() * 2 * p.k_row(), 0.0f) {}
+
+  // Segment 0 is the prompt and its first answer; `calls` are lists of segments.
+  Tensors run(const std::vector<std::vector<size_t>>& calls) {
+    Tensor dq{"dq", {p_.t(), p_.heads, p_.head_size}, std::vector<float>(p_.t() * p_.q_row(), kNan)};
+    Tensor dk{"dk", {p_.t(), p_.kv_heads, p_.head_size}, std::vector<float>(p_.t() * p_.k_row(), kNan)};
+    Tensor dv = dk;
+    dv.name = "dv";
+    for (const std::vector<size_t>& call : calls) {
+      const Tensors got = backward(call);
+      for (const size_t segment : call) {
+        const int64_t first = layout_.first_token[segment], last = first + layout_.count[segment];
+        std::copy(got[0].values.begin() + first * p_.q_row(), got[0].values.begin() + last * p_.q_row(),
+                  dq.values.begin() + first * p_.q_row());
+        for (const auto& [from, to] : {std::pair{&got[1], &dk}, std::pair{&got[2], &dv}})
+          std::copy(from->values.begin() + first * p_.k_row(), from->values.begin() + last * p_.k_row(),
+                    to->values.begin() + first * p_.k_row());
+      }
+    }
+    return {dq, dk, dv};
+  }
+
+ private:
+  // The blocks of segment 0 after all others, as its calls are ordered.
+  static Layout prompt_last(const Problem& p) {
+    Layout layout(p);
+    const int64_t count = static_cast<int64_t>(layout.slots.size()),
+                  first = static_cast<int64_t>(layout.tables[0].size());
+    std::rotate(layout.slots.begin(), layout.slots.begin() + first, layout.slots.end());
+    for (std::vector<int32_t>& table : layout.tables)
+      for (int32_t& block : table) block = static_cast<int32_t>((block + count - first) % count);
+    return layout;
+  }
+
+  Tensors backward(const std::vector<size_t>& call) {
+    std::vector<AttentionSegment> segments;
+    std::vector<bool> here(p_.t(), false);
+    for (const size_t i : call) {
+      segments.push_back({layout_.first_token[i], layout_.count[i], layout_.position[layout_.first_token[i]],
+                          layout_.tables[i].data()});
+      std::fill_n(here.begin() + layout_.first_token[i], layout_.count[i], true);
+    }
+    // A block ends in the call of the last token that it holds: answers' copies of the prompt in theirs.
+    std::vector<int32_t> slot_token;
+    std::vector<float*> carried, beyond;
+    for (size_t block = 0; block < layout_.slots.size(); ++block) {
+      const std::vector<int32_t>& slots = layout_.slots[block];
+      const bool ends = here[*std::max_element(slots.begin(), slots.end())];
+      carried.push_back(carried_.data() + block * accumulators_);
+      for (const int32_t token : slots) {
+        const bool other = token >= 0 && !here[token];
+        slot_token.push_back(token < 0 || !ends ? kNoToken : other ? beyond_token(token) : token);
+      }
+    }
+    for (int64_t token = 0; token < p_.t(); ++token) beyond.push_back(sums_.data() + token * 2 * p_.k_row());
+    const int64_t trees[] = {0, static_cast<int64_t>(segments.size())};
+    Tensors out{{"dq", {p_.t() * p_.q_row()}, std::vector<float>(p_.t() * p_.q_row())},
+                {"dk", {p_.t() * p_.k_row()}, std::vector<float>(p_.t() * p_.k_row())},
+                {"dv", {p_.t() * p_.k_row()}, std::vector<float>(p_.t() * p_.k_row())}};
+    AttentionBackward b{};
+    b.dq = out[0].values.data();
+    b.dk = out[1].values.data();
+    b.dv = out[2].values.data();
+    b.dy = p_.dy.data();
+    b.y = forward_[0].values.data();
+    b.lse = forward_[1].values.data();
+    b.q = p_.q.data();
+    b.blocks = blocks_.pointers.data();
+    b.block_count = static_cast<int64_t>(blocks_.pointers.size());
+    b.layer_offset = blocks_.layer_offset;
+    b.segments = segments.data();
+    b.tree_segments = trees;
+    b.tree_count = 1;
+    b.slot_token = slot_token.data();
+    b.carried = carried.data();
+    b.beyond = beyond.data();
+    b.begun = sums_.data();
+    b.begun_row = 2 * p_.k_row();
+    b.t = p_.t();
+    b.heads = p_.heads;
+    b.kv_heads = p_.kv_heads;
+    b.head_size = p_.head_size;
+    kernels_.attention->backward(exec_, b);
+    return out;
+  }
+
+  const Problem& p_;
+  const Layout layout_;
+  const Blocks blocks_;
+  const Kernels& kernels_;
+  Exec& exec_;
+  const Tensors forward_;
+  const int64_t accumulators_;
+  std::vector<float> carried_, sums_;
+};
+
+void check_split(Checker& checker) {
+  for (const int64_t prompt : {1, 32, 40, 77}) {
+    const Problem p = make_problem(6, 2, 24, group(prompt, {5, 30, 1, 61}));
+    checker.test(format("a group in several calls, prompt of %d", static_cast<int>(prompt)), [&](Case& c) {
+      for (const Kernels* kernels : checker.variants()) {
+        const Tensors whole = SplitBackward(p, *kernels, checker.exec(1)).run({{1, 2, 3, 0}});
+        compare_gradients(c, p, whole);
+        for (const std::vector<std::vector<size_t>>& calls :
+             {std::vector<std::vector<size_t>>{{1, 2}, {3}, {0}}, {{1}, {2}, {3}, {0}}, {{1, 2, 3}, {0}}}) {
+          for (const Tensor& tensor : SplitBackward(p, *kernels, checker.exec(2)).run(calls))
+            c.same_bits(tensor, find(whole, tensor.name), kernels->isa);
+        }
+      }
+    });
+  }
+}
+
 // Keys and values of later tokens and of other branches are never touched, not even multiplied by zero.
 void check_unseen(Checker& checker) {
   checker.test("NaN in tokens that a query may not see", [&](Case& c) {
@@ -263,6 +399,7 @@ void check(Checker& checker) {
   check_problem(checker, "several trees", make_problem(6, 3, 16, forest));
   for (const uint64_t seed : {1, 2, 3, 4})
     check_problem(checker, "a random forest", make_problem(4, 2, 10, random_forest(150, seed)));
+  check_split(checker);
   check_unseen(checker);
 }
 

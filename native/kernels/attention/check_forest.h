@@ -68,7 +68,7 @@ struct Layout {
   std::vector<std::vector<int32_t>> slots;   // (blocks, 32): token, or -1
   std::vector<std::vector<int32_t>> tables;  // of each segment
   std::vector<int64_t> first_token, count, segment_of, position;
-  std::vector<int64_t> tree_segments, tree_blocks, tree_tokens;
+  std::vector<int64_t> tree_segments, tree_tokens;
 
   explicit Layout(const Problem& p) : segment_of(p.t()), position(p.t()) {
     for (int64_t token = 0; token < p.t(); ++token) {
@@ -88,7 +88,6 @@ struct Layout {
  private:
   void begin_tree(int64_t token) {
     tree_segments.push_back(static_cast<int64_t>(tables.size()));
-    tree_blocks.push_back(static_cast<int64_t>(slots.size()));
     tree_tokens.push_back(token);
   }
   void add_block(std::vector<int32_t>* table) {

@@ -84,6 +84,12 @@ Tensors run(const Problem& p, const Kernels& kernels, Exec& exec, int64_t first,
   for (size_t i = 0; i < p.n.size(); ++i)
     results.push_back(gather(format("y%zu", i), y[i], count, p.n[i], p.gap));
 
+  // Once more on top: the chain goes on from y.
+  kernels.linear->forward(
+      exec, {parts.data(), static_cast<int>(parts.size()), x.data(), p.k + p.gap, count, p.k, true});
+  for (size_t i = 0; i < p.n.size(); ++i)
+    results.push_back(gather(format("y%zu added", i), y[i], count, p.n[i], p.gap));
+
   for (const bool accumulate : {false, true}) {
     std::vector<float> dx = spread(part_of(p.dx, p.k), count, p.k, p.gap);
     const std::vector<float> dy = spread(part_of(p.dy[0], p.n[0]), count, p.n[0], p.gap);
@@ -140,7 +146,14 @@ void compare_chain(Case& c, const Problem& p, const Tensors& results) {
   Tensor dweight{"dW0", {p.n[0], p.k}, p.dweight[0]};
   reference::linear_backward_weight_chain(dweight.values.data(), p.dy[0].data(), p.x.data(), p.t, p.k,
                                           p.n[0]);
-  for (const Tensor* want : {&y, &dx, &added, &dweight})
+  // y += x W^T is the chain of dx += dy W with W transposed.
+  std::vector<float> transposed(p.k * p.n[0]);
+  for (int64_t n = 0; n < p.n[0]; ++n)
+    for (int64_t k = 0; k < p.k; ++k) transposed[k * p.n[0] + n] = p.weight[0][n * p.k + k];
+  Tensor twice{"y0 added", {p.t, p.n[0]}, y.values};
+  reference::linear_backward_input_chain(twice.values.data(), p.x.data(), transposed.data(), p.t, p.n[0],
+                                         p.k);
+  for (const Tensor* want : {&y, &twice, &dx, &added, &dweight})
     c.same_bits(find(results, want->name), *want, "the chain of the contract");
 }
 
@@ -181,6 +194,9 @@ void check_narrow(Checker& checker, Problem p) {
       for (size_t i = 0; i < parts; ++i)
         linear.push_back({narrow[i].data(), p.n[i], out[i].values.data(), p.n[i]});
       kernels.linear->forward(exec, {linear.data(), static_cast<int>(parts), p.x.data(), p.k, p.t, p.k});
+      out.push_back({"dx", {p.t, p.k}, std::vector<float>(p.t * p.k)});
+      kernels.linear->backward_input(exec, {out.back().values.data(), p.dy[0].data(), narrow[0].data(), p.k,
+                                            p.n[0], p.t, p.k, p.n[0], false});
       return out;
     });
     const Tensors wide = run(p, *checker.variants().front(), checker.exec(1), 0, p.t, 0);

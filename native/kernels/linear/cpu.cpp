@@ -6,14 +6,15 @@
 namespace lsp {
 namespace LSP_ISA {
 
-template <class B>
-static void forward_parts(Exec& exec, const LinearForward& f, const B* Panels::*values) {
-  GemmPart<B> parts[3];
+template <class T>
+static void forward_parts(Exec& exec, const LinearForward& f, const T* Panels::*values) {
+  using Factor = PanelFactor<T>;
+  GemmPart<Factor> parts[3];
   for (int i = 0; i < f.part_count; ++i) {
     const LinearPart& part = f.parts[i];
-    parts[i] = {part.weight.*values, f.k * kPanelColumns, part.n, part.y, part.ldy, kPanelColumns};
+    parts[i] = {{part.weight.*values, f.k}, part.n, part.y, part.ldy, kPanelColumns};
   }
-  gemm<B>(exec, {parts, f.part_count, f.x, f.ldx, 1, f.t, f.k, false});
+  gemm<Factor>(exec, {parts, f.part_count, row_major(f.x, f.ldx), f.t, f.k, f.accumulate});
 }
 
 static void linear_forward(Exec& exec, const LinearForward& f) {
@@ -24,18 +25,23 @@ static void linear_forward(Exec& exec, const LinearForward& f) {
   }
 }
 
+template <class T>
+static void backward_input_with(Exec& exec, const LinearBackwardInput& b, const T* values) {
+  const GemmPart<TransposedFactor<T>> part{{values, b.k}, b.k, b.dx, b.lddx, kPanelColumns};
+  gemm<TransposedFactor<T>>(exec, {&part, 1, row_major(b.dy, b.lddy), b.t, b.n, b.accumulate});
+}
+
 static void linear_backward_input(Exec& exec, const LinearBackwardInput& b) {
-  float* transposed = exec.shared(0, ceil_div(b.k, kPanelColumns) * b.n * kPanelColumns);
-  transpose_panels(exec, b.weight, b.n, b.k, transposed);
-  const GemmPart<float> part{transposed, b.n * kPanelColumns, b.k, b.dx, b.lddx, kPanelColumns};
-  gemm<float>(exec, {&part, 1, b.dy, b.lddy, 1, b.t, b.n, b.accumulate});
+  if (b.weight.bf16 != nullptr) {
+    backward_input_with(exec, b, b.weight.bf16);
+  } else {
+    backward_input_with(exec, b, b.weight.f32);
+  }
 }
 
 static void linear_backward_weight(Exec& exec, const LinearBackwardWeight& b) {
-  float* panels = exec.shared(0, ceil_div(b.n, kPanelColumns) * b.t * kPanelColumns);
-  pack_columns(exec, b.dy, b.lddy, b.t, b.n, panels);
-  const GemmPart<float> part{panels, b.t * kPanelColumns, b.n, b.dweight, kPanelColumns, b.k * kPanelColumns};
-  gemm<float>(exec, {&part, 1, b.x, 1, b.ldx, b.k, b.t, true});
+  const GemmPart<RowsFactor> part{{b.dy, b.lddy, b.n}, b.n, b.dweight, kPanelColumns, b.k * kPanelColumns};
+  gemm<RowsFactor>(exec, {&part, 1, column_major(b.x, b.ldx), b.k, b.t, true});
 }
 
 extern const LinearKernels linear_kernels;

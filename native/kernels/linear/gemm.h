@@ -1,20 +1,19 @@
 // The blocked matrix product of linear and the LM head, for per-ISA translation units.
 //
-// Rows of A are packed so that the register tile's broadcasts are contiguous. Between blocks of K the
-// accumulator rests in C as f32 and is loaded again: the chain of an element is the same whatever the
-// blocking.
+// A block of rows of A stays packed in the second-level cache while panels of B stream past; while one panel
+// is multiplied, the next one is fetched. Between blocks of K the accumulator rests in C as f32 and is loaded
+// again: the chain of an element is the same whatever the blocking.
 #pragma once
 
-#include "kernels/linear/tile.h"
+#include "kernels/linear/pack.h"
 
 namespace lsp {
 namespace LSP_ISA {
 
-// Part of a product: C's panels with their own B, of float or bfloat16.
+// Part of a product: C's panels with their own B, one of the factors of pack.h.
 template <class B>
 struct GemmPart {
-  const B* b;  // panels, b_panel values apart
-  int64_t b_panel;
+  B b;
   int64_t n;  // columns
   float* c;
   int64_t c_row;
@@ -25,114 +24,134 @@ template <class B>
 struct Gemm {
   const GemmPart<B>* parts;
   int part_count;
-  const float* a;
-  int64_t a_row, a_step;
+  Left a;
   int64_t m, k;
   bool accumulate;
 };
 
-// Cache blocks: kRowBlock x kDepth floats of A stay in the second-level cache while panels of B stream past.
+// Cache blocks: rows x kDepth floats of A are at most 0.9 MB, where copying B's panels pays off over more
+// rows, and 0.45 MB otherwise.
 constexpr int64_t kRowBlock = 144;
 constexpr int64_t kDepth = 768;
 
-LSP_INLINE int64_t gemm_local_floats() { return kRowBlock * kDepth + kRowBlock * kPanelColumns; }
+// Work is handed out in units, and a thread takes its next one before it begins the last, so that it knows
+// what to fetch.
+struct Claims {
+  int64_t next = 0;
+  int64_t take() { return __atomic_fetch_add(&next, 1, __ATOMIC_RELAXED); }
+};
 
-// Panels [first, last) of one part for packed rows. Where fewer than 32 columns are left, `spare` takes the
-// tile.
-template <class B>
-LSP_INLINE void gemm_panels(const GemmPart<B>& part, int64_t first, int64_t last, int64_t row, int64_t rows,
-                            const float* packed, int64_t k_offset, int64_t depth, bool accumulate,
-                            float* spare) {
-  for (int64_t panel = first; panel < last; ++panel) {
-    const B* b = part.b + panel * part.b_panel + k_offset * kPanelColumns;
-    float* c = part.c + panel * part.c_panel + row * part.c_row;
-    const int64_t columns = min_of(kPanelColumns, part.n - panel * kPanelColumns);
+// What a panel's C holds once its chains are complete: rows [row, row + rows) of panel `panel`.
+struct NoEpilogue {
+  void operator()(int64_t, int64_t, int64_t) const {}
+};
+
+template <class B, class Epilogue>
+class GemmRun {
+ public:
+  GemmRun(Exec& exec, const Gemm<B>& g, const Epilogue& epilogue) : exec_(exec), g_(g), epilogue_(epilogue) {
+    for (int i = 0; i < g.part_count; ++i) panels_ += ceil_div(g.parts[i].n, kPanelColumns);
+    const int64_t most_rows = B::kCopies ? 2 * kRowBlock : kRowBlock;
+    rows_each_ = ceil_div(ceil_div(g.m, ceil_div(g.m, most_rows)), kRows) * kRows;
+    row_blocks_ = ceil_div(g.m, rows_each_);
+    depth_each_ = ceil_div(ceil_div(g.k, ceil_div(g.k, kDepth)), kPanelColumns) * kPanelColumns;
+    // Enough units for the threads to finish together, each large enough to be worth packing A for.
+    const int64_t least = g.k > depth_each_ ? 4 : 1, wanted = 12 * exec.threads();
+    groups_ = ceil_div(panels_, max_of(least, panels_ * row_blocks_ / wanted));
+    packed_floats_ = rows_each_ * depth_each_ + kPackSlack;
+    exec.reserve_local(packed_floats_ + (rows_each_ + depth_each_) * kPanelColumns);
+  }
+
+  void run() {
+    const int64_t units = row_blocks_ * groups_;
+    parallel_for(exec_, min_of(exec_.threads(), units), [&](int64_t, int worker) {
+      Worker w{exec_.local(worker), nullptr, nullptr, -1};
+      w.copy = w.packed + packed_floats_;
+      w.spare = w.copy + depth_each_ * kPanelColumns;
+      for (int64_t unit = claims_.take(); unit < units;) {
+        const int64_t next = claims_.take();
+        run_unit(w, unit, next < units ? next : unit);
+        unit = next;
+      }
+    });
+  }
+
+ private:
+  struct Worker {
+    float *packed, *copy, *spare;
+    int64_t packed_row;  // of the block that `packed` holds, or -1
+  };
+  // One panel of one part.
+  struct Panel {
+    const GemmPart<B>* part;
+    int64_t index;
+  };
+
+  Panel panel_at(int64_t panel) const {
+    const GemmPart<B>* part = g_.parts;
+    for (int64_t count; panel >= (count = ceil_div(part->n, kPanelColumns)); ++part) panel -= count;
+    return {part, panel};
+  }
+
+  int64_t first_panel(int64_t unit) const { return panels_ * (unit % groups_) / groups_; }
+
+  void run_unit(Worker& w, int64_t unit, int64_t next_unit) {
+    const int64_t row = unit / groups_ * rows_each_, rows = min_of(rows_each_, g_.m - row);
+    const int64_t first = first_panel(unit), last = panels_ * (unit % groups_ + 1) / groups_;
+    for (int64_t k_offset = 0; k_offset < g_.k; k_offset += depth_each_) {
+      const int64_t depth = min_of(depth_each_, g_.k - k_offset);
+      if (w.packed_row != row || depth < g_.k) pack_rows(g_.a, row, rows, k_offset, depth, w.packed);
+      w.packed_row = row;
+      for (int64_t panel = first; panel < last; ++panel) {
+        const bool is_last = panel + 1 == last;
+        const bool goes_deeper = is_last && k_offset + depth < g_.k;
+        const int64_t then = !is_last ? panel + 1 : goes_deeper ? first : first_panel(next_unit);
+        const int64_t then_offset = !is_last ? k_offset : goes_deeper ? k_offset + depth : 0;
+        const int64_t then_row = is_last && !goes_deeper ? next_unit / groups_ * rows_each_ : row;
+        const Panel next = panel_at(then);
+        product(w, panel_at(panel), row, rows, k_offset, depth,
+                next.part->b.ahead(next.index, then_offset, depth, ceil_div(rows, kRows)),
+                next.part->c + next.index * next.part->c_panel + then_row * next.part->c_row);
+        if (k_offset + depth == g_.k) epilogue_(row, rows, panel);
+      }
+    }
+  }
+
+  // Where fewer than 32 columns are left, `spare` takes the tile.
+  void product(const Worker& w, const Panel& panel, int64_t row, int64_t rows, int64_t k_offset,
+               int64_t depth, const Ahead& ahead, const float* next_c) {
+    const GemmPart<B>& part = *panel.part;
+    const bool accumulate = g_.accumulate || k_offset > 0;
+    const typename B::Value* b = part.b.block(panel.index, k_offset, depth, w.copy);
+    float* c = part.c + panel.index * part.c_panel + row * part.c_row;
+    const int64_t columns = min_of(kPanelColumns, part.n - panel.index * kPanelColumns);
     // A C in panel layout is padded to 32 columns; a row-major one, whose panels lie side by side, ends at n.
     if (columns == kPanelColumns || part.c_panel != kPanelColumns) {
-      packed_product(rows, packed, b, c, part.c_row, depth, accumulate);
-      continue;
+      packed_product(rows, w.packed, b, c, part.c_row, depth, accumulate, ahead, next_c);
+      return;
     }
     const int low = static_cast<int>(min_of(columns, kLanes)), high = static_cast<int>(columns - low);
     for (int64_t i = 0; accumulate && i < rows; ++i) {
-      store(spare + i * kPanelColumns, load_first(c + i * part.c_row, low));
-      store(spare + i * kPanelColumns + kLanes, load_first(c + i * part.c_row + low, high));
+      store(w.spare + i * kPanelColumns, load_first(c + i * part.c_row, low));
+      store(w.spare + i * kPanelColumns + kLanes, load_first(c + i * part.c_row + low, high));
     }
-    packed_product(rows, packed, b, spare, kPanelColumns, depth, accumulate);
+    packed_product(rows, w.packed, b, w.spare, kPanelColumns, depth, accumulate, ahead, next_c);
     for (int64_t i = 0; i < rows; ++i) {
-      store_first(c + i * part.c_row, load(spare + i * kPanelColumns), low);
-      if (high > 0) store_first(c + i * part.c_row + low, load(spare + i * kPanelColumns + kLanes), high);
+      store_first(c + i * part.c_row, load(w.spare + i * kPanelColumns), low);
+      if (high > 0) store_first(c + i * part.c_row + low, load(w.spare + i * kPanelColumns + kLanes), high);
     }
   }
-}
 
-// Splits the work into row blocks and, where these are too few to keep all threads busy, panel ranges.
-template <class B>
-static void gemm(Exec& exec, const Gemm<B>& g) {
-  if (g.m == 0) return;
-  int64_t panels = 0;
-  for (int i = 0; i < g.part_count; ++i) panels += ceil_div(g.parts[i].n, kPanelColumns);
-  const int64_t row_blocks = ceil_div(g.m, kRowBlock);
-  const int64_t rows_each = ceil_div(g.m, row_blocks);
-  const int64_t wanted = exec.threads() == 1 ? 1 : 4 * exec.threads();
-  const int64_t splits = min_of(panels, ceil_div(wanted, row_blocks));
-  exec.reserve_local(gemm_local_floats());
-  parallel_for(exec, row_blocks * splits, [&](int64_t item, int worker) {
-    const int64_t row = item / splits * rows_each, rows = min_of(rows_each, g.m - row), split = item % splits;
-    if (rows <= 0) return;
-    const int64_t first = panels * split / splits, last = panels * (split + 1) / splits;
-    float* packed = exec.local(worker);
-    float* spare = packed + kRowBlock * kDepth;
-    const int64_t depth_blocks = ceil_div(g.k, kDepth), depth_each = ceil_div(g.k, depth_blocks);
-    for (int64_t k_offset = 0; k_offset < g.k; k_offset += depth_each) {
-      const int64_t depth = min_of(depth_each, g.k - k_offset);
-      pack_rows(g.a + row * g.a_row + k_offset * g.a_step, g.a_row, g.a_step, rows, depth, packed);
-      int64_t before = 0;
-      for (int i = 0; i < g.part_count; ++i) {
-        const int64_t count = ceil_div(g.parts[i].n, kPanelColumns);
-        const int64_t from = max_of(first - before, 0), to = min_of(last - before, count);
-        if (from < to) {
-          gemm_panels(g.parts[i], from, to, row, rows, packed, k_offset, depth, g.accumulate || k_offset > 0,
-                      spare);
-        }
-        before += count;
-      }
-    }
-  });
-}
+  Exec& exec_;
+  const Gemm<B>& g_;
+  const Epilogue& epilogue_;
+  int64_t panels_ = 0, rows_each_, row_blocks_, depth_each_, groups_, packed_floats_;
+  Claims claims_;
+};
 
-// Transposes panels of W (N, K) into panels of W^T: out (ceil(K/32), N, 32), columns past K zero.
-static void transpose_panels(Exec& exec, const float* weight, int64_t n, int64_t k, float* out) {
-  const int64_t k_panels = ceil_div(k, kPanelColumns);
-  parallel_for(exec, k_panels, [&](int64_t k_panel, int) {
-    float* to = out + k_panel * n * kPanelColumns;
-    const int64_t k0 = k_panel * kPanelColumns, width = min_of(kPanelColumns, k - k0);
-    for (int64_t n0 = 0; n0 < n; n0 += kPanelColumns) {
-      const float* from = weight + n0 * k + k0 * kPanelColumns;  // (width, 32)
-      const int64_t height = min_of(kPanelColumns, n - n0);
-      for (int64_t j = 0; j < height; ++j) {
-        float* row = to + (n0 + j) * kPanelColumns;
-        for (int64_t i = 0; i < width; ++i) row[i] = from[i * kPanelColumns + j];
-        for (int64_t i = width; i < kPanelColumns; ++i) row[i] = 0.0f;
-      }
-    }
-  });
-}
-
-// Packs columns [0, n) of a row-major matrix (rows, ld) into panels (ceil(n/32), rows, 32), padded with
-// zeros.
-static void pack_columns(Exec& exec, const float* matrix, int64_t ld, int64_t rows, int64_t n, float* out) {
-  parallel_for(exec, ceil_div(n, kPanelColumns), [&](int64_t panel, int) {
-    const int64_t columns = min_of(kPanelColumns, n - panel * kPanelColumns);
-    const int low = static_cast<int>(min_of(columns, kLanes)), high = static_cast<int>(columns - low);
-    for (int64_t i = 0; i < rows; ++i) {
-      const float* from = matrix + i * ld + panel * kPanelColumns;
-      float* to = out + (panel * rows + i) * kPanelColumns;
-      store(to, load_n(from, low));
-      store(to + kLanes, high == kLanes ? load(from + kLanes)
-                         : high > 0     ? load_first(from + kLanes, high)
-                                        : zero());
-    }
-  });
+template <class B, class Epilogue = NoEpilogue>
+static void gemm(Exec& exec, const Gemm<B>& g, const Epilogue& epilogue = {}) {
+  if (g.m > 0) GemmRun<B, Epilogue>(exec, g, epilogue).run();
 }
 
 }  // namespace LSP_ISA

@@ -24,20 +24,22 @@ struct LinearPart {
   int64_t ldy;
 };
 
-// y_i = x W_i^T for each part; the weights are all f32 or all bfloat16.
+// y_i = x W_i^T for each part, or y_i += x W_i^T when `accumulate` (the chain goes on from the value in
+// place); the weights are all f32 or all bfloat16.
 struct LinearForward {
   const LinearPart* parts;
   int part_count;  // at most 3
   const float* x;  // (T, K), rows ldx floats apart
   int64_t ldx;
   int64_t t, k;
+  bool accumulate = false;
 };
 
 // dx = dy W, or dx += dy W when `accumulate` (the chain goes on from the value in place).
 struct LinearBackwardInput {
-  float* dx;            // (T, K), rows lddx floats apart
-  const float* dy;      // (T, N), rows lddy floats apart
-  const float* weight;  // panels (ceil(N/32), K, 32)
+  float* dx;        // (T, K), rows lddx floats apart
+  const float* dy;  // (T, N), rows lddy floats apart
+  Panels weight;    // (ceil(N/32), K, 32)
   int64_t lddx, lddy;
   int64_t t, k, n;
   bool accumulate;

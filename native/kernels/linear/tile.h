@@ -92,35 +92,94 @@ LSP_INLINE void panel_product(int64_t rows, const float* a, int64_t a_row, int64
   }
 }
 
-// Rows of A packed tile by tile: tile i holds (k, height) contiguously at out + first_row * k.
-LSP_INLINE void pack_rows(const float* a, int64_t a_row, int64_t a_step, int64_t rows, int64_t k,
-                          float* out) {
-  int64_t tiles = ceil_div(rows, kRows);
-  for (int64_t row = 0; tiles > 0; --tiles) {
-    const int64_t height = ceil_div(rows - row, tiles);
-    float* to = out + row * k;
-    if (a_step == 1) {
-      for (int64_t i = 0; i < height; ++i) {
-        const float* from = a + (row + i) * a_row;
-        for (int64_t p = 0; p < k; ++p) to[p * height + i] = from[p];
+// What the next product will read, fetched into the second-level cache during this one: step p of tile t asks
+// for the two lines at at + t * tile + p / 32 * block + p % 32 * step. Whatever the address, a fetch cannot
+// fault.
+struct Ahead {
+  const char* at;
+  int64_t step, block, tile;  // bytes
+};
+
+// c (R, 16V) += or = a (R, k) b (k, 16V) for a packed a, (k, R). next_c is the tile that follows.
+template <int R, int V, class B>
+LSP_INLINE void packed_tile(const float* a, const B* b, float* c, int64_t c_row, int64_t k, bool accumulate,
+                            const Ahead& ahead, const float* next_c) {
+  Vec sum[R][V];
+  if (accumulate) {
+    for (int i = 0; i < R; ++i)
+      for (int v = 0; v < V; ++v) sum[i][v] = load(c + i * c_row + v * kLanes);
+  } else {
+    for (int i = 0; i < R; ++i)
+      for (int v = 0; v < V; ++v) sum[i][v] = zero();
+  }
+  for (int i = 0; i < R; ++i)
+    for (int v = 0; v < V; ++v) __builtin_prefetch(next_c + i * c_row + v * kLanes, 0, 3);
+  for (int64_t first = 0; first < k; first += kPanelColumns) {
+    const char* fetch = ahead.at + first / kPanelColumns * ahead.block;
+    for (int64_t left = min_of(kPanelColumns, k - first); left > 0; --left) {
+      __builtin_prefetch(fetch, 0, 2);
+      __builtin_prefetch(fetch + 64, 0, 2);
+      fetch += ahead.step;
+      Vec column[V];
+      for (int v = 0; v < V; ++v) column[v] = load(b + v * kLanes);
+      for (int i = 0; i < R; ++i) {
+        const Vec x = splat(a[i]);
+        for (int v = 0; v < V; ++v) sum[i][v] = fma(x, column[v], sum[i][v]);
       }
-    } else {
-      for (int64_t p = 0; p < k; ++p)
-        for (int64_t i = 0; i < height; ++i) to[p * height + i] = a[(row + i) * a_row + p * a_step];
+      a += R;
+      b += kPanelColumns;
     }
-    row += height;
+  }
+  for (int i = 0; i < R; ++i)
+    for (int v = 0; v < V; ++v) store(c + i * c_row + v * kLanes, sum[i][v]);
+}
+
+template <int R, class B>
+static void packed_panel_rows(const float* a, const B* b, float* c, int64_t c_row, int64_t k, bool accumulate,
+                              const Ahead& ahead, const float* next_c) {
+  for (int v = 0; v < 2; v += kVecs)
+    packed_tile<R, kVecs, B>(a, b + v * kLanes, c + v * kLanes, c_row, k, accumulate, ahead,
+                             next_c + v * kLanes);
+}
+
+template <class B>
+static inline void packed_panel_tile(int rows, const float* a, const B* b, float* c, int64_t c_row, int64_t k,
+                                     bool accumulate, const Ahead& ahead, const float* next_c) {
+  switch (rows) {
+#define LSP_ROWS(R)                                                        \
+  case R:                                                                  \
+    packed_panel_rows<R, B>(a, b, c, c_row, k, accumulate, ahead, next_c); \
+    break;
+    LSP_ROWS(1)
+    LSP_ROWS(2)
+    LSP_ROWS(3)
+    LSP_ROWS(4)
+    LSP_ROWS(5)
+    LSP_ROWS(6)
+#if defined(LSP_ISA_AVX512)
+    LSP_ROWS(7)
+    LSP_ROWS(8)
+    LSP_ROWS(9)
+    LSP_ROWS(10)
+    LSP_ROWS(11)
+    LSP_ROWS(12)
+#endif
+#undef LSP_ROWS
+    default:
+      break;
   }
 }
 
-// Packed rows times one panel.
+// Packed rows times one panel; next_c is where the product after this one begins.
 template <class B>
 LSP_INLINE void packed_product(int64_t rows, const float* packed, const B* b, float* c, int64_t c_row,
-                               int64_t k, bool accumulate) {
+                               int64_t k, bool accumulate, Ahead ahead, const float* next_c) {
   int64_t tiles = ceil_div(rows, kRows);
-  for (int64_t row = 0; tiles > 0; --tiles) {
+  for (int64_t row = 0; tiles > 0; --tiles, ahead.at += ahead.tile) {
     const int64_t height = ceil_div(rows - row, tiles);
-    panel_tile(static_cast<int>(height), packed + row * k, 1, height, b, kPanelColumns, c + row * c_row,
-               c_row, k, accumulate);
+    float* at = c + row * c_row;
+    packed_panel_tile(static_cast<int>(height), packed + row * k, b, at, c_row, k, accumulate, ahead,
+                      tiles > 1 ? at + height * c_row : next_c);
     row += height;
   }
 }

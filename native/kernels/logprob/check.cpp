@@ -123,6 +123,11 @@ void compare_subsets(Case& c, const Problem& p, const Tensors& whole, const Kern
   f.logits = logits.data();
   kernels.logprob->forward(exec, f);
   same("logits", logits);
+  std::vector<float> dhidden(p.t * p.c);
+  kernels.logprob->backward(
+      exec, {dhidden.data(), nullptr, p.dlogprob.data(), find(whole, "lse").values.data(), p.hidden.data(),
+             p.panels.data(), p.targets.data(), p.t, p.c, p.v, p.inverse_temperature, 0, p.v});
+  same("dhidden", dhidden);
 }
 
 void compare_batches(Case& c, const Problem& p, const Tensors& whole, const Kernels& kernels, Exec& exec) {
@@ -158,11 +163,16 @@ void check_narrow(Checker& checker, Problem p) {
     p.pack();
     const auto forward = [&](const Panels& weight, const Kernels& kernels, Exec& exec) {
       Tensor logprob{"logprob", {p.t}, std::vector<float>(p.t)};
-      Tensor entropy{"entropy", {p.t}, std::vector<float>(p.t)};
+      Tensor entropy{"entropy", {p.t}, std::vector<float>(p.t)}, lse{"lse", {p.t}, std::vector<float>(p.t)};
       kernels.logprob->forward(
-          exec, {logprob.values.data(), nullptr, entropy.values.data(), nullptr, p.hidden.data(), weight,
-                 p.targets.data(), p.t, p.c, p.v, p.inverse_temperature});
-      return Tensors{logprob, entropy};
+          exec, {logprob.values.data(), lse.values.data(), entropy.values.data(), nullptr, p.hidden.data(),
+                 weight, p.targets.data(), p.t, p.c, p.v, p.inverse_temperature});
+      Tensor dhidden{"dhidden", {p.t, p.c}, std::vector<float>(p.t * p.c)};
+      std::vector<float> dweight = p.dweight_panels;
+      kernels.logprob->backward(
+          exec, {dhidden.values.data(), dweight.data(), p.dlogprob.data(), lse.values.data(), p.hidden.data(),
+                 weight, p.targets.data(), p.t, p.c, p.v, p.inverse_temperature, 0, p.v});
+      return Tensors{logprob, entropy, dhidden, {"dweight", {p.v, p.c}, from_panels(dweight, p.v, p.c)}};
     };
     const Tensors results = checker.sweep(c, p.work(), [&](const Kernels& kernels, Exec& exec) {
       return forward(narrow.data(), kernels, exec);

@@ -34,14 +34,16 @@ static ChunkStats chunk_stats(const float* logits, int64_t count, float inverse_
   return {highest, sum_lanes(sum), sum_lanes(moment)};
 }
 
-// Packed rows times one chunk of the vocabulary, into (rows, 512).
-template <class B>
-static void chunk_logits(int64_t rows, const float* packed, const B* weight, int64_t c, int64_t v,
-                         int64_t chunk, float* logits, int64_t logits_row) {
+// Packed rows times one chunk of the vocabulary, into (rows, 512); `next` is the chunk after it.
+template <class T>
+static void chunk_logits(int64_t rows, const float* packed, const PanelFactor<T>& weight, int64_t v,
+                         int64_t chunk, int64_t next, float* logits) {
   const int64_t first = chunk * kChunkPanels, last = min_of(first + kChunkPanels, ceil_div(v, kPanelColumns));
   for (int64_t panel = first; panel < last; ++panel) {
-    packed_product(rows, packed, weight + panel * c * kPanelColumns, logits + (panel - first) * kPanelColumns,
-                   logits_row, c, false);
+    float* to = logits + (panel - first) * kPanelColumns;
+    const int64_t then = panel + 1 < last ? panel + 1 : next * kChunkPanels;
+    packed_product(rows, packed, weight.block(panel, 0, weight.depth, nullptr), to, kVocabChunk, weight.depth,
+                   false, weight.ahead(then, 0, weight.depth, ceil_div(rows, kRows)), to + kPanelColumns);
   }
 }
 
@@ -76,36 +78,47 @@ static void combine_row(const LogprobForward& f, const ChunkStats* stats, int64_
   if (f.entropy != nullptr) f.entropy[row] = finite ? static_cast<float>(log_sum - moment / sum) : bad;
 }
 
-template <class B>
-static void forward_with(Exec& exec, const LogprobForward& f, const B* weight) {
+// The logits of one row block and chunk are reduced, and kept where they are asked for.
+static void reduce_chunk(const LogprobForward& f, int64_t first_row, int64_t rows, int64_t chunk,
+                         const float* logits, ChunkStats* stats, float* targets) {
+  const int64_t begin = chunk * kVocabChunk, count = min_of(kVocabChunk, f.v - begin);
+  for (int64_t i = 0; i < rows; ++i) {
+    const float* z = logits + i * kVocabChunk;
+    const int64_t row = first_row + i;
+    stats[chunk * f.t + row] = chunk_stats(z, count, f.inverse_temperature);
+    if (f.logits != nullptr) {
+      float* to = f.logits + row * f.v + begin;
+      for_lanes(count, [&](int64_t j, int n) { store_n(to + j, load_n(z + j, n), n); });
+    }
+    if (f.targets == nullptr) continue;
+    const int64_t offset = f.targets[row] - begin;
+    if (offset >= 0 && offset < count) targets[row] = z[offset] * f.inverse_temperature;
+  }
+}
+
+template <class T>
+static void forward_with(Exec& exec, const LogprobForward& f, const T* panels) {
+  if (f.t == 0) return;
+  const PanelFactor<T> weight{panels, f.c};
   const int64_t chunks = vocab_chunks(f.v), row_blocks = ceil_div(f.t, kRowBlock);
-  const int64_t rows_each = ceil_div(f.t, row_blocks);
-  const int64_t splits = min_of(chunks, ceil_div(8 * exec.threads(), row_blocks));
+  const int64_t rows_each = ceil_div(ceil_div(f.t, row_blocks), kRows) * kRows;
+  const int64_t units = ceil_div(f.t, rows_each) * chunks, packed_floats = rows_each * f.c + kPackSlack;
   ChunkStats* stats = reinterpret_cast<ChunkStats*>(exec.shared(0, 3 * chunks * f.t));
   float* targets = exec.shared(1, f.t);
-  exec.reserve_local(rows_each * (f.c + kVocabChunk));
-  parallel_for(exec, row_blocks * splits, [&](int64_t item, int worker) {
-    const int64_t first_row = item / splits * rows_each, rows = min_of(rows_each, f.t - first_row);
-    if (rows <= 0) return;
+  exec.reserve_local(packed_floats + rows_each * kVocabChunk);
+  Claims claims;
+  parallel_for(exec, min_of(exec.threads(), units), [&](int64_t, int worker) {
     float* packed = exec.local(worker);
-    float* logits = packed + rows_each * f.c;
-    pack_rows(f.hidden + first_row * f.c, f.c, 1, rows, f.c, packed);
-    const int64_t last = chunks * (item % splits + 1) / splits;
-    for (int64_t chunk = chunks * (item % splits) / splits; chunk < last; ++chunk) {
-      const int64_t begin = chunk * kVocabChunk, count = min_of(kVocabChunk, f.v - begin);
-      chunk_logits(rows, packed, weight, f.c, f.v, chunk, logits, kVocabChunk);
-      for (int64_t i = 0; i < rows; ++i) {
-        const float* z = logits + i * kVocabChunk;
-        const int64_t row = first_row + i;
-        stats[chunk * f.t + row] = chunk_stats(z, count, f.inverse_temperature);
-        if (f.logits != nullptr) {
-          float* to = f.logits + row * f.v + begin;
-          for_lanes(count, [&](int64_t j, int n) { store_n(to + j, load_n(z + j, n), n); });
-        }
-        if (f.targets == nullptr) continue;
-        const int64_t offset = f.targets[row] - begin;
-        if (offset >= 0 && offset < count) targets[row] = z[offset] * f.inverse_temperature;
-      }
+    float* logits = packed + packed_floats;
+    int64_t packed_row = -1;
+    for (int64_t unit = claims.take(), next; unit < units; unit = next) {
+      next = claims.take();
+      const int64_t row = unit / chunks * rows_each, rows = min_of(rows_each, f.t - row),
+                    chunk = unit % chunks;
+      if (packed_row != row) pack_rows(row_major(f.hidden, f.c), row, rows, 0, f.c, packed);
+      packed_row = row;
+      chunk_logits(rows, packed, weight, f.v, chunk, next < units ? next % chunks : chunk, logits);
+      reduce_chunk(f, row, rows, chunk, logits, stats, targets);
     }
   });
   parallel_for(exec, f.t, [&](int64_t row, int) {
@@ -127,52 +140,49 @@ static void logprob_forward(Exec& exec, const LogprobForward& f) {
 // Columns of logit gradients held at a time; more would only grow the scratch.
 constexpr int64_t kBackwardColumns = 2 * kVocabChunk;
 
-// In place: raw logits become dLoss/d(raw logit).
-static void logit_gradients(const LogprobBackward& b, int64_t row, int64_t begin, int64_t count, float* z) {
+// In place: raw logits of one row and panel become dLoss/d(raw logit), 0 in columns past the vocabulary.
+static void logit_gradients(const LogprobBackward& b, int64_t row, int64_t begin, float* z) {
   const Vec factor = splat(b.inverse_temperature), lse = splat(b.lse[row]);
   const float scale = b.dlogprob[row] * b.inverse_temperature;
   const Vec negative = splat(-scale);
-  for_lanes(count,
-            [&](int64_t i, int n) { store_n(z + i, negative * exp(load_n(z + i, n) * factor - lse), n); });
+  for (int64_t i = 0; i < kPanelColumns; i += kLanes) {
+    const Vec gradient = negative * exp(load(z + i) * factor - lse);
+    const int64_t left = b.v - begin - i;
+    store(z + i, left >= kLanes ? gradient : keep_first(gradient, static_cast<int>(max_of(left, 0)), zero()));
+  }
   const int64_t target = b.targets[row] - begin;
-  if (target >= 0 && target < count) z[target] += scale;
+  if (target >= 0 && target < kPanelColumns) z[target] += scale;
 }
 
-static void make_logit_gradients(Exec& exec, const LogprobBackward& b, int64_t begin, int64_t count,
-                                 float* dz) {
-  const int64_t row_blocks = ceil_div(b.t, kRowBlock), wanted = 4 * exec.threads();
-  const int64_t rows_each = ceil_div(b.t, max_of(row_blocks, min_of(wanted, ceil_div(b.t, 2 * kRows))));
-  exec.reserve_local(rows_each * b.c);
-  const int64_t first_chunk = begin / kVocabChunk, last_chunk = ceil_div(begin + count, kVocabChunk);
-  parallel_for(exec, ceil_div(b.t, rows_each), [&](int64_t item, int worker) {
-    const int64_t first_row = item * rows_each, rows = min_of(rows_each, b.t - first_row);
-    float* packed = exec.local(worker);
-    pack_rows(b.hidden + first_row * b.c, b.c, 1, rows, b.c, packed);
-    for (int64_t chunk = first_chunk; chunk < last_chunk; ++chunk) {
-      chunk_logits(rows, packed, b.weight, b.c, b.v, chunk,
-                   dz + first_row * kBackwardColumns + chunk * kVocabChunk - begin, kBackwardColumns);
-    }
-    for (int64_t i = 0; i < rows; ++i) {
-      logit_gradients(b, first_row + i, begin, count, dz + (first_row + i) * kBackwardColumns);
-    }
-  });
+template <class T>
+static void backward_with(Exec& exec, const LogprobBackward& b, const T* values) {
+  float* dz = exec.shared(2, b.t * kBackwardColumns);  // panels (columns / 32, T, 32)
+  const int64_t panel_floats = b.t * kPanelColumns;
+  for (int64_t begin = b.first; begin < b.last; begin += kBackwardColumns) {
+    const int64_t count = min_of(kBackwardColumns, b.last - begin);
+    const T* weight = values + begin * b.c;
+    const GemmPart<PanelFactor<T>> to_logits{{weight, b.c}, count, dz, kPanelColumns, panel_floats};
+    gemm<PanelFactor<T>>(exec, {&to_logits, 1, row_major(b.hidden, b.c), b.t, b.c, false},
+                         [&](int64_t row, int64_t rows, int64_t panel) {
+                           float* z = dz + panel * panel_floats;
+                           for (int64_t i = row; i < row + rows; ++i)
+                             logit_gradients(b, i, begin + panel * kPanelColumns, z + i * kPanelColumns);
+                         });
+    const GemmPart<TransposedFactor<T>> to_hidden{{weight, b.c}, b.c, b.dhidden, b.c, kPanelColumns};
+    gemm<TransposedFactor<T>>(exec,
+                              {&to_hidden, 1, {dz, kPanelColumns, panel_floats}, b.t, count, begin > 0});
+    if (b.dweight == nullptr) continue;
+    const GemmPart<PanelFactor<float>> to_weight{
+        {dz, b.t}, count, b.dweight + begin * b.c, kPanelColumns, b.c * kPanelColumns};
+    gemm<PanelFactor<float>>(exec, {&to_weight, 1, column_major(b.hidden, b.c), b.c, b.t, true});
+  }
 }
 
 static void logprob_backward(Exec& exec, const LogprobBackward& b) {
-  float* dz = exec.shared(2, b.t * kBackwardColumns);
-  float* transposed = exec.shared(3, ceil_div(b.c, kPanelColumns) * kBackwardColumns * kPanelColumns);
-  float* panels = exec.shared(4, b.t * kBackwardColumns);
-  for (int64_t begin = b.first; begin < b.last; begin += kBackwardColumns) {
-    const int64_t count = min_of(kBackwardColumns, b.last - begin);
-    const float* weight = b.weight + begin * b.c;
-    make_logit_gradients(exec, b, begin, count, dz);
-    transpose_panels(exec, weight, count, b.c, transposed);
-    const GemmPart<float> to_hidden{transposed, count * kPanelColumns, b.c, b.dhidden, b.c, kPanelColumns};
-    gemm<float>(exec, {&to_hidden, 1, dz, kBackwardColumns, 1, b.t, count, begin > 0});
-    pack_columns(exec, dz, kBackwardColumns, b.t, count, panels);
-    const GemmPart<float> to_weight{panels,        b.t * kPanelColumns, count, b.dweight + begin * b.c,
-                                    kPanelColumns, b.c * kPanelColumns};
-    gemm<float>(exec, {&to_weight, 1, b.hidden, 1, b.c, b.c, b.t, true});
+  if (b.weight.bf16 != nullptr) {
+    backward_with(exec, b, b.weight.bf16);
+  } else {
+    backward_with(exec, b, b.weight.f32);
   }
 }
 

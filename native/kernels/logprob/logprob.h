@@ -40,11 +40,11 @@ struct LogprobForward {
 // either way.
 struct LogprobBackward {
   float* dhidden;          // (T, C)
-  float* dweight;          // panels (ceil(V/32), C, 32)
+  float* dweight;          // panels (ceil(V/32), C, 32), or null for a head that is not trained
   const float* dlogprob;   // (T)
   const float* lse;        // (T), from the forward pass
   const float* hidden;     // (T, C)
-  const float* weight;     // panels (ceil(V/32), C, 32)
+  Panels weight;           // (ceil(V/32), C, 32)
   const int32_t* targets;  // (T)
   int64_t t, c, v;
   float inverse_temperature;

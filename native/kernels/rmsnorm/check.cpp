@@ -55,7 +55,10 @@ Tensors run(const Problem& p, const Kernels& kernels, Exec& exec, int64_t first,
         exec, {dresidual.values.data() + from * p.c, dweight.values.data(), dy.data() + from * p.c,
                residual.data() + from * p.c, rstd.values.data() + from, p.weight.data(), length, p.c});
   }
-  return {y, rstd, fused, sum, in_place, {"y in place", {count, p.c}, again}, dresidual, dweight};
+  Tensor frozen{"dresidual of a frozen weight", {count, p.c}, part(p.dresidual)};
+  kernels.rmsnorm->backward(exec, {frozen.values.data(), nullptr, dy.data(), residual.data(),
+                                   rstd.values.data(), p.weight.data(), count, p.c});
+  return {y, rstd, fused, sum, in_place, {"y in place", {count, p.c}, again}, dresidual, dweight, frozen};
 }
 
 // Tolerances: a sum over 16 lanes of C / 16 terms each, whose relative error the root halves; sums over T for
@@ -78,6 +81,8 @@ void compare(Case& c, const Problem& p, const Tensors& results) {
       p.dy.data(), p.residual.data(), p.weight.data(), p.dresidual.data(), p.dweight.data(), p.t, p.c, p.eps);
   c.close(find(results, "dresidual"), gradients.dresidual, 3 * lanes);  // rstd enters cubed
   c.close(find(results, "dweight"), gradients.dweight, chain(static_cast<double>(p.t)) + lanes);
+  c.same_bits({"", {}, find(results, "dresidual of a frozen weight").values},
+              {"", {}, find(results, "dresidual").values}, "without dweight");
 }
 
 void compare_batches(Case& c, const Problem& p, const Tensors& whole, const Kernels& kernels, Exec& exec) {

@@ -76,7 +76,8 @@ static void backward_weight_columns(const RmsNormBackward& b, int64_t first, int
 }
 
 static void rmsnorm_backward(Exec& exec, const RmsNormBackward& b) {
-  const int64_t row_items = ceil_div(b.t, kRowsPerItem), column_items = ceil_div(b.c, kColumnsPerItem);
+  const int64_t row_items = ceil_div(b.t, kRowsPerItem);
+  const int64_t column_items = b.dweight == nullptr ? 0 : ceil_div(b.c, kColumnsPerItem);
   parallel_for(exec, row_items + column_items, [&](int64_t item, int) {
     if (item < row_items) {
       const int64_t last = min_of(b.t, (item + 1) * kRowsPerItem);

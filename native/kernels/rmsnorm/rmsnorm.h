@@ -27,7 +27,7 @@ struct RmsNormForward {
 // dresidual += d(y)/d(residual); dweight += its gradient, as a chain over tokens in order.
 struct RmsNormBackward {
   float* dresidual;       // (T, C): the gradient from above comes in, the norm's is added
-  float* dweight;         // (C)
+  float* dweight;         // (C), or null for a norm that is not trained
   const float* dy;        // (T, C)
   const float* residual;  // (T, C): the normalised input
   const float* rstd;      // (T)

@@ -1,0 +1,133 @@
+// Copies of matrices in the order in which the register tile reads them, for per-ISA translation units: rows
+// of A tile by tile, columns of B in panels of 32. All of them stay in a cache of the core that made them.
+#pragma once
+
+#include "core/simd_transpose.h"
+#include "kernels/linear/tile.h"
+
+namespace lsp {
+namespace LSP_ISA {
+
+// A left factor (M, K). Element (i, p) is at[i * row + p / 32 * block + p % 32] or, where a row of memory is
+// one p, at[i + p * block].
+struct Left {
+  const float* at;
+  int64_t row;  // 0: a row of memory is one p
+  int64_t block;
+};
+LSP_INLINE Left row_major(const float* at, int64_t row) { return {at, row, kPanelColumns}; }
+LSP_INLINE Left column_major(const float* at, int64_t column) { return {at, 0, column}; }
+
+// Packed rows may be overwritten by up to this many floats past their end.
+constexpr int64_t kPackSlack = kLanes;
+
+// `height` <= 16 rows and 16 columns of which `width` are there: column p goes to out + p * height. Columns
+// are written whole, in order, so that the next one repairs what the last one spilled.
+LSP_INLINE void pack_square(const float* from, int64_t row, int64_t height, int64_t width, float* out) {
+  Vec square[kLanes];
+  for (int64_t i = 0; i < kLanes; ++i)
+    square[i] = i < height ? load_n(from + i * row, static_cast<int>(width)) : zero();
+  transpose(square);
+  for (int64_t p = 0; p < kLanes; ++p)
+    if (p < width) store(out + p * height, square[p]);
+}
+
+// Rows [first, first + rows) and columns [k_offset, k_offset + k) of A: tile i of the rows holds (k, height)
+// contiguously at out + its first row * k. k_offset is a multiple of 32.
+static void pack_rows(const Left& a, int64_t first, int64_t rows, int64_t k_offset, int64_t k, float* out) {
+  int64_t tiles = ceil_div(rows, kRows);
+  for (int64_t row = 0; tiles > 0; --tiles) {
+    const int64_t height = ceil_div(rows - row, tiles);
+    float* to = out + row * k;
+    if (a.row == 0) {
+      const float* from = a.at + first + row + k_offset * a.block;
+      const int used = static_cast<int>(height);
+      for (int64_t p = 0; p < k; ++p)
+        store_first(to + p * height, load_first(from + p * a.block, used), used);
+    } else {
+      const float* from = a.at + (first + row) * a.row + k_offset / kPanelColumns * a.block;
+      for (int64_t p = 0; p < k; p += kLanes)
+        pack_square(from + p / kPanelColumns * a.block + p % kPanelColumns, a.row, height,
+                    min_of(kLanes, k - p), to + p * height);
+    }
+    row += height;
+  }
+}
+
+// A right factor as panels in memory, depth rows each. `block` gives rows [k_offset, k_offset + k) of a
+// panel, `ahead` how to fetch them during a product of `tiles` tiles before.
+template <class T>
+struct PanelFactor {
+  using Value = T;
+  static constexpr bool kCopies = false;
+  const T* panels;
+  int64_t depth;
+
+  const T* block(int64_t panel, int64_t k_offset, int64_t, float*) const {
+    return panels + (panel * depth + k_offset) * kPanelColumns;
+  }
+  Ahead ahead(int64_t panel, int64_t k_offset, int64_t k, int64_t tiles) const {
+    const int64_t step = ceil_div(kPanelColumns * static_cast<int64_t>(sizeof(T)), tiles);
+    return {reinterpret_cast<const char*>(block(panel, k_offset, 0, nullptr)), step, kPanelColumns * step,
+            k * step};
+  }
+};
+
+// Columns [0, n) of a row-major matrix.
+struct RowsFactor {
+  using Value = float;
+  static constexpr bool kCopies = true;
+  const float* rows;
+  int64_t row, n;
+
+  const float* block(int64_t panel, int64_t k_offset, int64_t k, float* to) const {
+    const float* from = rows + k_offset * row + panel * kPanelColumns;
+    const int64_t columns = min_of(kPanelColumns, n - panel * kPanelColumns);
+    const int low = static_cast<int>(min_of(columns, kLanes)), high = static_cast<int>(columns - low);
+    for (int64_t p = 0; p < k; ++p, from += row, to += kPanelColumns) {
+      store(to, load_n(from, low));
+      store(to + kLanes, high > 0 ? load_n(from + kLanes, high) : zero());
+    }
+    return to - k * kPanelColumns;
+  }
+  Ahead ahead(int64_t panel, int64_t k_offset, int64_t, int64_t) const {
+    return {reinterpret_cast<const char*>(rows + k_offset * row + panel * kPanelColumns), 4 * row,
+            4 * kPanelColumns * row, 0};
+  }
+};
+
+// The transpose of panels (depth rows each) of a weight, of which the first `n` rows are there: its panels
+// run over what were rows of a panel.
+template <class T>
+struct TransposedFactor {
+  using Value = float;
+  static constexpr bool kCopies = true;
+  static constexpr int64_t kSize = sizeof(T);
+  const T* panels;
+  int64_t depth;
+
+  const T* from(int64_t panel, int64_t k_offset) const {
+    return panels + (k_offset * depth) + panel * kPanelColumns * kPanelColumns;
+  }
+  const float* block(int64_t panel, int64_t k_offset, int64_t k, float* to) const {
+    const int64_t width = min_of(kPanelColumns, depth - panel * kPanelColumns);
+    for (int64_t p = 0; p < k; p += kLanes) {
+      const T* square = from(panel, k_offset) + p / kPanelColumns * depth * kPanelColumns + p % kPanelColumns;
+      for (int64_t column = 0; column < kPanelColumns; column += kLanes) {
+        Vec v[kLanes];
+        for (int64_t i = 0; i < kLanes; ++i)
+          v[i] = column + i < width ? load(square + (column + i) * kPanelColumns) : zero();
+        transpose(v);
+        for (int64_t i = 0; i < kLanes; ++i) store(to + (p + i) * kPanelColumns + column, v[i]);
+      }
+    }
+    return to;
+  }
+  Ahead ahead(int64_t panel, int64_t k_offset, int64_t, int64_t) const {
+    return {reinterpret_cast<const char*>(from(panel, k_offset)), kSize * kPanelColumns,
+            kSize * kPanelColumns * depth, 0};
+  }
+};
+
+}  // namespace LSP_ISA
+}  // namespace lsp

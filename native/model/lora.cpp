@@ -1,0 +1,110 @@
+#include "model/lora.h"
+
+#include <cmath>
+#include <cstring>
+
+#include "core/philox.h"
+#include "model/backward.h"
+
+namespace lsp {
+
+namespace {
+
+// Slots of scratch, each (T, rank): one for each projection of the same input, and one for the backward pass.
+constexpr int kSlots = 4, kSpare = 3;
+
+float* slot(Model& model, int index, int64_t t) {
+  const int64_t floats = t * model.parameters().adapter()->rank;
+  return model.adapter_scratch(kSlots * floats) + index * floats;
+}
+
+void scale_values(float* values, int64_t count, float scale) {
+  for (int64_t i = 0; i < count; ++i) values[i] *= scale;
+}
+
+}  // namespace
+
+void adapter_forward(Model& model, const AdaptedPart* parts, int count, const float* x, int64_t k,
+                     int64_t t) {
+  const ParameterList& parameters = model.parameters();
+  if (parameters.adapter() == nullptr) return;
+  const int64_t rank = parameters.adapter()->rank;
+  const float scale = parameters.adapter()->scale();
+  LinearPart down[3];
+  int down_count = 0;
+  for (int i = 0; i < count; ++i) {
+    const AdapterPair* pair = parameters.adapter_of(parts[i].weight);
+    if (pair != nullptr) down[down_count++] = {model.panels(pair->a), rank, slot(model, i, t), rank};
+  }
+  if (down_count == 0) return;
+  const LinearKernels& linear = *model.kernels().linear;
+  linear.forward(model.exec(), {down, down_count, x, k, t, k});
+  for (int i = 0; i < count; ++i) {
+    const AdapterPair* pair = parameters.adapter_of(parts[i].weight);
+    if (pair == nullptr) continue;
+    float* h = slot(model, i, t);
+    scale_values(h, t * rank, scale);
+    const int64_t n = parameters[parts[i].weight].rows;
+    const LinearPart up{model.panels(pair->b), n, parts[i].y, n};
+    linear.forward(model.exec(), {&up, 1, h, rank, t, rank, true});
+  }
+}
+
+void adapter_weight_gradient(Model& model, Gradients& gradients, int weight, const float* dy, const float* x,
+                             int64_t k, int64_t t) {
+  const ParameterList& parameters = model.parameters();
+  const AdapterPair* pair = parameters.adapter_of(weight);
+  if (pair == nullptr) return;
+  const LinearKernels& linear = *model.kernels().linear;
+  const int64_t rank = parameters.adapter()->rank, n = parameters[weight].rows;
+  const float scale = parameters.adapter()->scale();
+  float *h = slot(model, kSpare, t), *dh = slot(model, pair->slot, t);
+  const LinearPart down{model.panels(pair->a), rank, h, rank};
+  linear.forward(model.exec(), {&down, 1, x, k, t, k});
+  scale_values(h, t * rank, scale);
+  linear.backward_weight(model.exec(), {gradients.of(pair->b), dy, h, n, rank, t, rank, n});
+  linear.backward_input(model.exec(), {dh, dy, model.panels(pair->b), rank, n, t, rank, n, false});
+  scale_values(dh, t * rank, scale);
+  linear.backward_weight(model.exec(), {gradients.of(pair->a), dh, x, rank, k, t, k, rank});
+}
+
+void adapter_input_gradient(Model& model, int weight, float* dx, int64_t k, int64_t t) {
+  const AdapterPair* pair = model.parameters().adapter_of(weight);
+  if (pair == nullptr) return;
+  const int64_t rank = model.parameters().adapter()->rank;
+  model.kernels().linear->backward_input(
+      model.exec(), {dx, slot(model, pair->slot, t), model.panels(pair->a), k, rank, t, k, rank, true});
+}
+
+Buffer initial_adapter_values(const ParameterSpec& spec, bool is_a, uint64_t seed, int matrix) {
+  Buffer stored(spec.stored_floats());
+  if (!is_a) return stored;
+  const double bound = 1.0 / std::sqrt(static_cast<double>(spec.columns));
+  std::vector<float> values(static_cast<size_t>(spec.rows * spec.columns));
+  for (size_t i = 0; i < values.size(); ++i) {
+    const double uniform = philox_uniform(seed, static_cast<uint64_t>(matrix), i);
+    values[i] = static_cast<float>(bound * (2.0 * uniform - 1.0));
+  }
+  pack_parameter(spec, values.data(), stored.data());
+  return stored;
+}
+
+Buffer merged_matrix(Model& model, int weight) {
+  const ParameterList& parameters = model.parameters();
+  const AdapterPair& pair = *parameters.adapter_of(weight);
+  const int64_t rank = parameters.adapter()->rank, n = parameters[weight].rows,
+                k = parameters[weight].columns;
+  const float scale = parameters.adapter()->scale();
+  Buffer merged = widened_panels(parameters[weight], model.panels(weight));
+  const std::vector<float> a = model.read(pair.a), b = model.read(pair.b);
+  std::vector<float> scaled(b.size());  // (rank, N)
+  for (int64_t i = 0; i < n; ++i) {
+    for (int64_t j = 0; j < rank; ++j)
+      scaled[static_cast<size_t>(j * n + i)] = scale * b[static_cast<size_t>(i * rank + j)];
+  }
+  model.kernels().linear->backward_weight(model.exec(),
+                                          {merged.data(), scaled.data(), a.data(), n, k, rank, k, n});
+  return merged;
+}
+
+}  // namespace lsp
