@@ -1,4 +1,4 @@
-// lsp_bench [op...] [--threads N] [--isa NAME] [--rows N,N] [--seconds S] [--json]: the kernels' speed on
+// lsp_bench [op...] [--threads N] [--isa NAME] [--rows N,N] [--seconds-per-case S] [--json]: the kernels' speed on
 // SmolLM2-135M's shapes, as a share of what this machine can do. Without a name, all ops; without --threads,
 // every core; without --isa, LSP_ISA's or the best. `lsp bench` is the same for people who have no compiler.
 #include <algorithm>
@@ -44,7 +44,7 @@ Arguments parse(int count, char** arguments) {
       options.threads = std::atoi(value().c_str());
     } else if (argument == "--rows") {
       options.rows = numbers(value());
-    } else if (argument == "--seconds") {
+    } else if (argument == "--seconds-per-case") {
       options.seconds_per_case = std::atof(value().c_str());
     } else {
       options.ops.push_back(argument);

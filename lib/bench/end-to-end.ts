@@ -120,7 +120,7 @@ export async function benchModel(source: string, options?: ModelBenchOptions): P
     phases.push(await decode(model, batch, signal));
   }
   const times = await takeSteps(training, workload, steps, begin, signal);
-  phases.push(...stepPhases(geometryOf(model.config), workload, times.at(-1)!));
+  phases.push(...stepPhases(geometryOf(model.config), workload, mode, times.at(-1)!));
   begin('the machine again');
   const after = await measureMachine();
   const peaks = betterPeaks(before.peaks, after.peaks);
@@ -214,8 +214,8 @@ async function decode(model: LanguageModel, batch: number, signal?: AbortSignal)
   return { phase: `decode ${batch}`, seconds, tokens: batch * (newTokens - 1), operations, bytes };
 }
 
-function stepPhases(geometry: BenchGeometry, workload: Workload, times: StepTimes): Phase[] {
-  const operations = workloadOperations(geometry, workload);
+function stepPhases(geometry: BenchGeometry, workload: Workload, mode: BenchMode, times: StepTimes): Phase[] {
+  const operations = workloadOperations(geometry, workload, mode === 'exact' ? 'weights' : 'adapter');
   const tokens = workload.queries * workload.answers * workload.newTokens;
   return [
     { phase: 'rollout', seconds: times.rolloutSeconds, tokens, operations: operations.rollout },

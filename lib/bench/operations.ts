@@ -8,7 +8,8 @@
  *   attention   4 H D L for each pair of a token and a token that it sees (q k, and its weight times v)
  *   head        2 C V for each token whose distribution is wanted
  *
- * A backward pass is two such products for each of the forward pass: gradients of the inputs and of the weights.
+ * A backward pass is two such products for each of the forward pass: gradients of the inputs and of the weights. With an
+ * adapter it is one: the weights' own gradients are not wanted, and the adapter's products are few.
  * Prompts that several answers share count once. Left out, since they are limited by memory or small: norms, rotations,
  * activations, sampling, AdamW, and whatever is computed twice to save memory.
  */
@@ -80,10 +81,21 @@ export function workloadWork({ queries, answers, promptTokens, newTokens }: Work
 /**
  * Operations of one step of training on a workload: sampling the answers, the reference's log-probabilities of them, and
  * an update, forward and backward.
+ *
+ * @param trained what is trained: all weights, or an adapter on the frozen ones
  */
-export function workloadOperations(g: BenchGeometry, workload: Workload): WorkloadOperations {
-  const forward = forwardOperations(g, workloadWork(workload));
-  return { rollout: forward, reference: forward, update: 3 * forward, step: 5 * forward };
+export function workloadOperations(
+  g: BenchGeometry,
+  workload: Workload,
+  trained: 'weights' | 'adapter' = 'weights',
+): WorkloadOperations {
+  const work = workloadWork(workload);
+  const forward = forwardOperations(g, work);
+  // Attention has no weights: both of its operands get gradients, whatever is trained.
+  const attention = forward - forwardOperations(g, { ...work, pairs: 0 });
+  const backward = trained === 'weights' ? 2 * forward : forward + attention;
+  const update = forward + backward;
+  return { rollout: forward, reference: forward, update, step: 2 * forward + update };
 }
 
 export interface DecodeWork {

@@ -26,7 +26,7 @@ export function kernelReport(bench: KernelBench, model: string): Report {
       return {
         id: op.replaceAll('_', '-'),
         title: op,
-        blocks: [...shareChart(op, results), kernelTable(op, results)],
+        blocks: [...shareCharts(op, results), kernelTable(op, results)],
       };
     }),
     colophon: COLOPHON,
@@ -92,37 +92,44 @@ function peakFacts({ gflops, gigabytesPerSecond, copyGigabytesPerSecond }: Machi
   };
 }
 
-/** `forward qkv T=32 K=576 N=960`: the series and its position. */
-const ALONG_TOKENS = /^(.+?) T=(\d+)\b/;
+/** `forward qkv T=32 K=576 N=960`: the pass, the series (none if there is but one), the position. */
+const ALONG_TOKENS = /^(forward|backward(?: input| weight)?|decode)?\b ?(.*?) ?\bT=(\d+)\b/;
 
-/** The shares of cases that differ in their number of tokens; nothing where there is only one. */
-function shareChart(op: string, results: readonly KernelResult[]): LineChart[] {
-  const series = new Map<string, Map<number, number>>();
+/** The shares of cases that differ in their number of tokens, a chart a pass; none where there is but one number. */
+function shareCharts(op: string, results: readonly KernelResult[]): LineChart[] {
+  const passes = new Map<string, Map<string, Map<number, number>>>();
   for (const { name, share } of results) {
-    const [, shape, tokens] = ALONG_TOKENS.exec(name) ?? [];
-    if (shape === undefined) continue;
+    const [, pass = '', shape = '', tokens] = ALONG_TOKENS.exec(name) ?? [];
+    if (tokens === undefined) continue;
+    const series = passes.get(pass) ?? new Map<string, Map<number, number>>();
     const shares = series.get(shape) ?? new Map<number, number>();
-    series.set(shape, shares.set(Number(tokens), share));
+    passes.set(pass, series.set(shape, shares.set(Number(tokens), share)));
   }
-  const positions = [...new Set([...series.values()].flatMap((shares) => [...shares.keys()]))].sort(
-    (a, b) => a - b,
-  );
-  if (positions.length < 2) return [];
-  return [
-    {
-      kind: 'chart',
-      shape: 'lines',
-      id: `share-of-${op.replaceAll('_', '-')}`,
-      title: `${op}: share of the limit`,
-      caption: 'By the number of tokens that are computed at once: few in decoding, many in training.',
-      along: { label: 'Tokens', positions, logarithmic: true },
-      value: { label: 'Share of the limit', format: PERCENT, min: 0, max: 1 },
-      series: [...series].map(([name, shares]) => ({
-        name,
-        values: positions.map((position) => shares.get(position) ?? null),
-      })),
-    },
-  ];
+  return [...passes].flatMap(([pass, series]) => {
+    const tokens = new Set([...series.values()].flatMap((shares) => [...shares.keys()]));
+    const positions = [...tokens].sort((a, b) => a - b);
+    return positions.length < 2 ? [] : [shareChart(`${op} ${pass}`.trim(), positions, series)];
+  });
+}
+
+function shareChart(
+  title: string,
+  positions: readonly number[],
+  series: ReadonlyMap<string, ReadonlyMap<number, number>>,
+): LineChart {
+  return {
+    kind: 'chart',
+    shape: 'lines',
+    id: `share-of-${title.replaceAll(/[ _]/g, '-')}`,
+    title,
+    caption: 'Share of the limit by the number of tokens that are computed at once.',
+    along: { label: 'Tokens', positions, logarithmic: true },
+    value: { label: 'Share of the limit', format: PERCENT, min: 0, max: 1 },
+    series: [...series].map(([shape, shares]) => ({
+      name: shape || title,
+      values: positions.map((position) => shares.get(position) ?? null),
+    })),
+  };
 }
 
 function kernelTable(op: string, results: readonly KernelResult[]): Table {

@@ -30,7 +30,7 @@ import { packageVersion } from './versions';
 interface KernelFlags {
   ops?: string[];
   rows?: number[];
-  seconds?: number;
+  secondsPerCase?: number;
 }
 
 interface ModelFlags extends Partial<Workload> {
@@ -46,7 +46,7 @@ interface BenchFlags extends KernelFlags, ModelFlags {
   json?: boolean;
 }
 
-const KERNEL_FLAGS = ['ops', 'rows', 'seconds'] satisfies (keyof KernelFlags)[];
+const KERNEL_FLAGS = ['ops', 'rows', 'secondsPerCase'] satisfies (keyof KernelFlags)[];
 const WORKLOAD = ['queries', 'answers', 'promptTokens', 'newTokens'] satisfies (keyof Workload)[];
 const MODEL_FLAGS = ['mode', 'steps', ...WORKLOAD] satisfies (keyof ModelFlags)[];
 
@@ -60,7 +60,7 @@ export function benchCommand(streams: Streams): Command {
     .option('--threads <n>', 'compute threads (default: all cores)', numberFlag)
     .option('--ops <names...>', 'kernels to measure (default: all)')
     .option('--rows <n...>', `tokens at once (default: ${BENCH_ROWS.join(' ')})`, numbers)
-    .option('--seconds <s>', 'time for each case (default: 0.3)', numberFlag)
+    .option('--seconds-per-case <s>', 'time for each case (default: 0.3)', numberFlag)
     .option('--end-to-end', 'prefill, decoding and whole steps of training of the model, not single kernels')
     .option('--mode <name>', `how it is trained: ${BENCH_MODES.join(', ')} (default: exact)`)
     .option('--steps <n>', 'steps of training, of which the last counts (default: 3)', numberFlag)
@@ -125,26 +125,27 @@ async function kernels(
   output: Output,
   signal: AbortSignal,
 ): Promise<Report> {
-  const { ops, rows, seconds, threads } = flags;
+  const { ops, rows, secondsPerCase, threads } = flags;
   const model = path === undefined ? 'SmolLM2-135M' : flags.model!;
   const options: KernelBenchOptions = {
     ...(path !== undefined && { geometry: geometryOf(openModelSource(path).config) }),
     ...(ops && { ops }),
     ...(rows && { rows }),
-    ...(seconds !== undefined && { secondsPerCase: seconds }),
+    ...(secondsPerCase !== undefined && { secondsPerCase }),
     ...(threads !== undefined && { threads }),
   };
   checkUsage(() => checkKernelBenchOptions(options));
   const measured: KernelResult[] = [];
   const all = ops ?? benchOps();
-  output.progress(0, 'the machine');
+  const tell = teller(output);
+  tell(0, 'the machine');
   try {
     const result = await benchKernels({
       ...options,
       signal,
       onResult: (one) => {
         measured.push(one);
-        output.progress(all.indexOf(one.op) / all.length, `${one.op} ${one.name}`);
+        tell(all.indexOf(one.op) / all.length, one.op, one.name);
       },
     });
     output.value({ lsp: packageVersion(), kind: 'kernels', model, ...result });
@@ -188,10 +189,11 @@ async function endToEnd(
         `but received ${length}.`,
     );
   });
+  const tell = teller(output);
   const result = await benchModel(path, {
     ...options,
     signal,
-    onPhase: (phase, done) => output.progress(done, phase),
+    onPhase: (phase, done) => tell(done, phase),
   });
   const named = { ...result, model: flags.model! };
   output.value({ lsp: packageVersion(), kind: 'model', ...named });
@@ -200,6 +202,16 @@ async function endToEnd(
     showPhases(result.phases, output);
   }
   return modelReport(named);
+}
+
+/** Says what is being measured: in the progress bar, or without a terminal a line for each new thing. */
+function teller(output: Output): (done: number, what: string, detail?: string) => void {
+  let last = '';
+  return (done, what, detail = '') => {
+    output.progress(done, `${what} ${detail}`.trimEnd());
+    if (what !== last && !output.drawsProgress) output.note(`measuring ${what}`);
+    last = what;
+  };
 }
 
 interface Machine {

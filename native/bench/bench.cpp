@@ -66,7 +66,7 @@ Peaks run(const Options& options, const Operation& operation, const std::functio
   check(options);
   Exec exec(options.threads);
   Peaks peaks;
-  peaks.before = measure_peak(exec, options.isa, operation);
+  peaks.before = measure_peak(exec, options, operation);
   begin(peaks.before);
   Bencher bencher(options, exec, operation);
   bencher.record = record;
@@ -75,7 +75,7 @@ Peaks run(const Options& options, const Operation& operation, const std::functio
     registry()[op](bencher);
     exec.release();
   }
-  peaks.after = measure_peak(exec, options.isa, operation);
+  peaks.after = measure_peak(exec, options, operation);
   return peaks;
 }
 

@@ -45,7 +45,7 @@ struct Options {
   std::vector<int64_t> rows = {1, 8, 32, 512, 1024, 2048, 4096};
   std::string isa = active_kernels().isa;
   int threads = 1;
-  double seconds_per_case = 0.3;
+  double seconds_per_case = 0.3;  // less also means fewer repeats of the peaks
 };
 
 // What a kernel multiplies; the sums are f32 or int32.
@@ -60,9 +60,8 @@ struct Peak {
   double bytes = 0;       // per second, reading from memory
   double copy_bytes = 0;  // per second, read and written bytes together, copying within memory
 };
-// With all threads of `exec` at once. `isa` says how wide the multiply-adds are; portable counts as the
-// widest.
-Peak measure_peak(Exec& exec, const std::string& isa, const Operation& operation);
+// With all threads of `exec` at once, as wide as `isa` is; portable counts as the widest.
+Peak measure_peak(Exec& exec, const Options& options, const Operation& operation);
 // The better of two sittings, each figure by itself: a neighbour or a slow clock only ever lowers one.
 Peak best_of(const Peak& a, const Peak& b);
 

@@ -19,8 +19,6 @@ namespace bench {
 
 namespace {
 
-// Times of the same work, of which the best counts: the clock rises only after some milliseconds of load.
-constexpr int kRepeats = 12;
 constexpr int64_t kRounds = 1000000;
 // More than latency times units of any core so far (2 x 4 on x86, 4 x 4 on some aarch64 cores), and with the
 // two constants fewer than the registers of AVX2.
@@ -146,10 +144,17 @@ MultiplyAdds multiply_adds(const std::string& isa, Arithmetic arithmetic) {
   return multiply_adds_scalar;
 }
 
-double seconds_of(Exec& exec, const Operation& operation, int64_t items, Exec::Task task, void* context) {
+// How often the same work is timed, of which the best counts: the clock rises only after some milliseconds of
+// load, and neighbours come and go.
+struct Sitting {
+  const Operation& operation;
+  int repeats;
+};
+
+double seconds_of(Exec& exec, const Sitting& sitting, int64_t items, Exec::Task task, void* context) {
   double best = 1e30;
-  for (int i = 0; i < kRepeats; ++i) {
-    operation.poll();
+  for (int i = 0; i < sitting.repeats; ++i) {
+    sitting.operation.poll();
     const auto start = std::chrono::steady_clock::now();
     exec.run(items, task, context);
     best = std::min(best, std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
@@ -157,7 +162,7 @@ double seconds_of(Exec& exec, const Operation& operation, int64_t items, Exec::T
   return best;
 }
 
-double measure_flops(Exec& exec, MultiplyAdds run, const Operation& operation) {
+double measure_flops(Exec& exec, MultiplyAdds run, const Sitting& sitting) {
   struct Work {
     MultiplyAdds run;
     double flops;
@@ -165,7 +170,7 @@ double measure_flops(Exec& exec, MultiplyAdds run, const Operation& operation) {
   // Several pieces a thread, handed out as kernels hand out theirs: all threads are busy to the end.
   const int64_t items = 8 * exec.threads();
   const double seconds = seconds_of(
-      exec, operation, items,
+      exec, sitting, items,
       [](void* context, int64_t item, int) {
         Work& w = *static_cast<Work*>(context);
         const double flops = w.run();
@@ -187,7 +192,7 @@ int64_t floats_beyond_caches() {
   return floats / (2 * kFloatsPerItem) * (2 * kFloatsPerItem);
 }
 
-void measure_bytes(Exec& exec, const std::string& isa, const Operation& operation, Peak& peak) {
+void measure_bytes(Exec& exec, const std::string& isa, const Sitting& sitting, Peak& peak) {
   struct Work {
     Read run;
     Buffer memory;  // its huge pages, as kernels have them
@@ -196,14 +201,14 @@ void measure_bytes(Exec& exec, const std::string& isa, const Operation& operatio
   const int64_t floats = floats_beyond_caches();
   Work work{read(isa), filled(floats), floats / 2};
   const double reading = seconds_of(
-      exec, operation, floats / kFloatsPerItem,
+      exec, sitting, floats / kFloatsPerItem,
       [](void* context, int64_t item, int) {
         const Work& w = *static_cast<const Work*>(context);
         sink = sink + w.run(w.memory.data() + item * kFloatsPerItem, kFloatsPerItem);
       },
       &work);
   const double copying = seconds_of(
-      exec, operation, work.half / kFloatsPerItem,
+      exec, sitting, work.half / kFloatsPerItem,
       [](void* context, int64_t item, int) {
         Work& w = *static_cast<Work*>(context);
         float* from = w.memory.data() + item * kFloatsPerItem;
@@ -216,15 +221,16 @@ void measure_bytes(Exec& exec, const std::string& isa, const Operation& operatio
 
 }  // namespace
 
-Peak measure_peak(Exec& exec, const std::string& isa, const Operation& operation) {
-  const std::string widest = isa == "portable" ? available_isas().front() : isa;
+Peak measure_peak(Exec& exec, const Options& options, const Operation& operation) {
+  const std::string widest = options.isa == "portable" ? available_isas().front() : options.isa;
+  const Sitting sitting{operation, static_cast<int>(std::clamp(40 * options.seconds_per_case, 3.0, 12.0))};
   Peak peak;
   for (const Arithmetic arithmetic : {Arithmetic::f32, Arithmetic::bf16, Arithmetic::int8}) {
     const MultiplyAdds run = multiply_adds(widest, arithmetic);
     peak.flops[static_cast<int>(arithmetic)] =
-        run == nullptr ? peak.flops[0] : measure_flops(exec, run, operation);
+        run == nullptr ? peak.flops[0] : measure_flops(exec, run, sitting);
   }
-  measure_bytes(exec, widest, operation, peak);
+  measure_bytes(exec, widest, sitting, peak);
   return peak;
 }
 
