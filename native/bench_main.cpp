@@ -1,6 +1,7 @@
-// lsp_bench [op...] [--threads N] [--isa NAME] [--rows N,N] [--seconds-per-case S] [--json]: the kernels' speed on
-// SmolLM2-135M's shapes, as a share of what this machine can do. Without a name, all ops; without --threads,
-// every core; without --isa, LSP_ISA's or the best. `lsp bench` is the same for people who have no compiler.
+// lsp_bench [op...] [--threads N] [--isa NAME] [--rows N,N] [--seconds-per-case S] [--json]: the kernels'
+// speed on SmolLM2-135M's shapes, as a share of what this machine can do. Without a name, all ops; without
+// --threads, every core; without --isa, LSP_ISA's or the best. `lsp bench` is the same for people who have no
+// compiler.
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>

@@ -35,13 +35,13 @@ LSP_INLINE void pack_square(const float* from, int64_t row, int64_t height, int6
 // Rows [first, first + rows) and columns [k_offset, k_offset + k) of A: tile i of the rows holds (k, height)
 // contiguously at out + its first row * k. k_offset is a multiple of 32.
 static void pack_rows(const Left& a, int64_t first, int64_t rows, int64_t k_offset, int64_t k, float* out) {
-  const int64_t tiles = ceil_div(rows, kRows);
-  const auto height_at = [&](int64_t row, int64_t tile) { return ceil_div(rows - row, tiles - tile); };
+  const int64_t tiles = ceil_div(rows, kRows), least = rows / tiles, higher = rows % tiles;
   if (a.row == 0) {
     const float* from = a.at + first + k_offset * a.block;
     for (int64_t p = 0; p < k; ++p, from += a.block) {
+      for (int64_t i = 0; i < rows; i += kLanes) __builtin_prefetch(from + 4 * a.block + i, 0, 3);
       for (int64_t row = 0, tile = 0, height; tile < tiles; ++tile, row += height) {
-        height = height_at(row, tile);
+        height = tile < higher ? least + 1 : least;
         const int used = static_cast<int>(height);
         store_first(out + row * k + p * height, load_first(from + row, used), used);
       }
@@ -50,7 +50,7 @@ static void pack_rows(const Left& a, int64_t first, int64_t rows, int64_t k_offs
   }
   const float* from = a.at + first * a.row + k_offset / kPanelColumns * a.block;
   for (int64_t row = 0, tile = 0, height; tile < tiles; ++tile, row += height) {
-    height = height_at(row, tile);
+    height = tile < higher ? least + 1 : least;
     for (int64_t p = 0; p < k; p += kLanes) {
       const float* square = from + row * a.row + p / kPanelColumns * a.block + p % kPanelColumns;
       for (int64_t i = height; i < 2 * height; ++i) __builtin_prefetch(square + i * a.row, 0, 3);
@@ -72,9 +72,7 @@ struct PanelFactor {
     return panels + (panel * depth + k_offset) * kPanelColumns;
   }
   Ahead ahead(int64_t panel, int64_t k_offset, int64_t k, int64_t tiles) const {
-    const int64_t step = ceil_div(kPanelColumns * static_cast<int64_t>(sizeof(T)), tiles);
-    return {reinterpret_cast<const char*>(block(panel, k_offset, 0, nullptr)), step, kPanelColumns * step,
-            k * step};
+    return contiguous_ahead(block(panel, k_offset, k, nullptr), kPanelColumns * sizeof(T), k, tiles);
   }
 };
 
@@ -95,9 +93,9 @@ struct RowsFactor {
     }
     return to - k * kPanelColumns;
   }
-  Ahead ahead(int64_t panel, int64_t k_offset, int64_t, int64_t) const {
-    return {reinterpret_cast<const char*>(rows + k_offset * row + panel * kPanelColumns), 4 * row,
-            4 * kPanelColumns * row, 0};
+  Ahead ahead(int64_t panel, int64_t k_offset, int64_t, int64_t tiles) const {
+    return strided_ahead(rows + k_offset * row + panel * kPanelColumns, 4 * row, 4 * kPanelColumns * row,
+                         tiles);
   }
 };
 
@@ -128,9 +126,8 @@ struct TransposedFactor {
     }
     return to;
   }
-  Ahead ahead(int64_t panel, int64_t k_offset, int64_t, int64_t) const {
-    return {reinterpret_cast<const char*>(from(panel, k_offset)), kSize * kPanelColumns,
-            kSize * kPanelColumns * depth, 0};
+  Ahead ahead(int64_t panel, int64_t k_offset, int64_t, int64_t tiles) const {
+    return strided_ahead(from(panel, k_offset), kSize * kPanelColumns, kSize * kPanelColumns * depth, tiles);
   }
 };
 

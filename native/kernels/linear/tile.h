@@ -92,13 +92,31 @@ LSP_INLINE void panel_product(int64_t rows, const float* a, int64_t a_row, int64
   }
 }
 
-// What the next product will read, fetched into the second-level cache during this one: step p of tile t asks
-// for the two lines at at + t * tile + p / 32 * block + p % 32 * step. Whatever the address, a fetch cannot
-// fault.
+// What the next product will read, fetched into the second-level cache during this one, evenly over the steps
+// of its tiles: a burst would hold up the loads of a tile. A tile asks `times` times in 32 steps for two
+// lines, `step` bytes further each time, its 32 steps lie `block` bytes apart and the tiles `tile` bytes.
+// Whatever the address, a fetch cannot fault.
 struct Ahead {
   const char* at;
-  int64_t step, block, tile;  // bytes
+  int64_t times, step, block, tile;
 };
+
+// Fetches of one of the tiles in 32 steps, a power of two so that all together are at least 32.
+LSP_INLINE int64_t fetch_times(int64_t tiles) {
+  int64_t times = 32;
+  while (times > 1 && times / 2 * tiles >= 32) times /= 2;
+  return times;
+}
+// k rows of `row` bytes each, at most 128, one after another.
+LSP_INLINE Ahead contiguous_ahead(const void* at, int64_t row, int64_t k, int64_t tiles) {
+  const int64_t times = fetch_times(tiles), step = ceil_div(32 * row, tiles * times), block = times * step;
+  return {static_cast<const char*>(at), times, step, block, ceil_div(k, 32) * block};
+}
+// 128 bytes of each row, rows `row` bytes apart, every 32 of them `block` bytes.
+LSP_INLINE Ahead strided_ahead(const void* at, int64_t row, int64_t block, int64_t tiles) {
+  const int64_t times = fetch_times(tiles);
+  return {static_cast<const char*>(at), times, row, block, times * row};
+}
 
 // What becomes of C: kPast writes it past the caches (see store_past_caches).
 enum class Into { kNew, kSum, kPast };
@@ -119,12 +137,15 @@ LSP_INLINE void packed_tile(const float* a, const B* b, float* c, int64_t c_row,
     for (int i = 0; i < R; ++i)
       for (int v = 0; v < V; ++v) __builtin_prefetch(next_c + i * c_row + v * kLanes, 0, 3);
   }
+  const int64_t every = 32 / ahead.times - 1;
   for (int64_t first = 0; first < k; first += kPanelColumns) {
     const char* fetch = ahead.at + first / kPanelColumns * ahead.block;
     for (int64_t left = min_of(kPanelColumns, k - first); left > 0; --left) {
-      __builtin_prefetch(fetch, 0, 2);
-      __builtin_prefetch(fetch + 64, 0, 2);
-      fetch += ahead.step;
+      if ((left & every) == 0) {
+        __builtin_prefetch(fetch, 0, 2);
+        __builtin_prefetch(fetch + 64, 0, 2);
+        fetch += ahead.step;
+      }
       Vec column[V];
       for (int v = 0; v < V; ++v) column[v] = load(b + v * kLanes);
       for (int i = 0; i < R; ++i) {
