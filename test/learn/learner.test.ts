@@ -278,6 +278,45 @@ describe('stepping', () => {
     ));
 });
 
+describe('a rehearsal', () => {
+  test('changes nothing: the steps after it are those without it', async () => {
+    const trained = async (rehearsed: boolean) => {
+      let weights!: Float32Array;
+      await withLearner(async (learner, model) => {
+        const reference = await model.clone();
+        if (rehearsed) {
+          await learner.rehearse(groups, { cacheBytes: 1 << 20 });
+          expect(learner.stepCount).toBe(0);
+          expect((await learner.gradient(NAME)).every((value) => value === 0)).toBe(true);
+          expect(await model.parameter(NAME)).toEqual(await reference.parameter(NAME));
+        }
+        const untouched = await reference.parameter(NAME);
+        for (let step = 0; step < 2; step++) {
+          await learner.accumulate(groups, loss);
+          await learner.step();
+          if (rehearsed) await learner.rehearse(groups);
+        }
+        expect(await reference.parameter(NAME)).toEqual(untouched);
+        weights = await model.parameter(NAME);
+        await reference.dispose();
+      });
+      return weights;
+    };
+    expect(await trained(true)).toEqual(await trained(false));
+  });
+
+  test('wants no gradient, and something to rehearse', () =>
+    withLearner(async (learner) => {
+      expectError(await rejectionOf(learner.rehearse([])), 'INVALID_ARGUMENT', /`groups`/);
+      const odd = learner.rehearse(groups, { cacheByte: 1 } as object);
+      expectError(await rejectionOf(odd), 'UNKNOWN_OPTION', /cacheBytes/);
+      const reason = new Error('enough');
+      await expect(learner.rehearse(groups, { signal: AbortSignal.abort(reason) })).rejects.toBe(reason);
+      await learner.accumulate(groups, loss);
+      expectError(await rejectionOf(learner.rehearse(groups)), 'INVALID_ARGUMENT', /no gradient/);
+    }));
+});
+
 describe('operations that are not awaited', () => {
   const RATE = { learningRate: 0.01 };
 
