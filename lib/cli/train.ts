@@ -1,7 +1,8 @@
 /** `lsp train`: self-play (or GRPO on queries of a file) into a run directory. */
 import { Command, Option } from 'commander';
 import { LspError } from '../errors';
-import { choicesOf, defaultOf, metaOf, TRAIN_OPTION_NAMES, type TrainOptionName } from '../run/train-options';
+import { defaultOf } from '../run/train-defaults';
+import { choicesOf, metaOf, TRAIN_OPTION_NAMES, type TrainOptionName } from '../run/train-options';
 import { BUNDLED_MODEL, openModelSource } from '../model/formats';
 import { withConfigFile } from './config-flag';
 import { localModel, MODEL_SOURCES, shortName } from './local-model';

@@ -72,10 +72,15 @@ export function estimateTrainingMemory(config: ModelConfig, workload: MemoryWork
   return { ...parts, total: sum - Math.min(parts.activations, parts.keyValueCache) };
 }
 
+/** Bytes that a micro-batch takes for each of its tokens. */
+export function activationBytesPerToken(config: ModelConfig, gradientCheckpointing = false): number {
+  return loadAddon().activationBytesPerToken(nativeConfig(config), gradientCheckpointing);
+}
+
 /** Of the largest micro-batch: all tokens of an update, or as many as the budget holds, but any one sequence. */
 function activationBytes(config: ModelConfig, workload: MemoryWorkload): number {
   const { memoryBudget, trainedTokens, longestTokens, gradientCheckpointing = false } = workload;
-  const perToken = loadAddon().activationBytesPerToken(nativeConfig(config), gradientCheckpointing);
+  const perToken = activationBytesPerToken(config, gradientCheckpointing);
   return perToken * Math.min(trainedTokens, Math.max(longestTokens, Math.floor(memoryBudget / perToken)));
 }
 

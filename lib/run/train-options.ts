@@ -12,68 +12,15 @@ import { LOSS_NAMES } from '../lsp/loss-recipes';
 import { LORA_TARGETS, MAX_RANK } from '../model/adapter/lora';
 import { describe, invalid, isRecord, nearestName, unknownOption } from '../options';
 import { targetsOf } from './lora-options';
-
-/** How an option is written on a command line. */
-export type OptionKind = 'integer' | 'number' | 'text' | 'choice' | 'bytes';
-
-export interface OptionMeta {
-  kind: OptionKind;
-  /** What the value must be, for error messages: "an integer of at least 1". */
-  expected: string;
-  /** Help text: one line. */
-  description: string;
-  /** Heading of the help that it stands under. */
-  group: string;
-  /** What a resumed run may change, since it alters no result. */
-  resumable?: boolean;
-  /** How the help writes the value, where its kind does not say it. */
-  valueName?: string;
-}
-
-const metas = z.registry<OptionMeta>();
-
-function integer(meta: Omit<OptionMeta, 'kind' | 'expected'>, min: number, max = Number.MAX_SAFE_INTEGER) {
-  const expected =
-    max === Number.MAX_SAFE_INTEGER ? `an integer of at least ${min}` : `an integer from ${min} to ${max}`;
-  return z
-    .number()
-    .int()
-    .min(min)
-    .max(max)
-    .register(metas, { ...meta, kind: 'integer', expected });
-}
-
-function number(meta: Omit<OptionMeta, 'kind' | 'expected'>, min: number, exclusive = false) {
-  const schema = exclusive ? z.number().gt(min) : z.number().min(min);
-  const expected = exclusive ? `a number above ${min}` : `a number of at least ${min}`;
-  return schema.register(metas, { ...meta, kind: 'number', expected });
-}
-
-function choice<const T extends readonly [string, ...string[]]>(
-  choices: T,
-  meta: Omit<OptionMeta, 'kind' | 'expected'>,
-) {
-  return z.enum(choices).register(metas, {
-    ...meta,
-    kind: 'choice',
-    expected: `one of ${choices.map((name) => `'${name}'`).join(', ')}`,
-  });
-}
-
-function text(meta: Omit<OptionMeta, 'kind' | 'expected'>) {
-  return z
-    .string()
-    .min(1)
-    .register(metas, { ...meta, kind: 'text', expected: 'a non-empty string' });
-}
-
-/** A size: bytes as a number, or text such as `4GB` or `512 MiB`. */
-const bytes = (meta: Omit<OptionMeta, 'kind' | 'expected'>) =>
-  z
-    .number()
-    .int()
-    .min(1 << 20)
-    .register(metas, { ...meta, kind: 'bytes', expected: 'a size of at least 1 MiB, such as 4GB' });
+import { bytes, choice, integer, metas, number, type OptionMeta, text } from './option-schema';
+import {
+  DAPO_OVERLONG_SHARE,
+  DAPO_ROUNDS,
+  DEFAULTS,
+  defaultSelfReward,
+  GAME_DEFAULTS,
+  LORA_RATE_FACTOR,
+} from './train-defaults';
 
 const RUN = 'Run';
 const PLAY = 'Self-play';
@@ -211,116 +158,6 @@ export type TrainOptionName = keyof z.infer<typeof schema>;
 
 export const TRAIN_OPTION_NAMES = Object.keys(schema.shape) as TrainOptionName[];
 
-/**
- * Chosen so that 20 steps of a model of 135 million parameters take some ten minutes on two cores, and so
- * that it learns within them.
- */
-const DEFAULTS = {
-  steps: 100,
-  seed: 0,
-  checkpointEvery: 10,
-  reportEvery: 1,
-  task: 'instructions',
-  keep: 2,
-  probeSize: 32,
-  challengerWeight: 1,
-  queries: 8,
-  answers: 6,
-  maxNewTokens: 64,
-  queryTokens: 48,
-  temperature: 1,
-  learningRate: 2e-5,
-  schedule: 'constant',
-  warmupSteps: 0,
-  weightDecay: 0,
-  maxGradNorm: 1,
-  loss: 'dr-grpo',
-  samplingRounds: 1,
-  overlongTokens: 0,
-  updatesPerBatch: 1,
-  klForm: 'k2',
-  klBeta: 0.05,
-} as const;
-
-/** What differs in the tiny world: its model has 1.2 million parameters, its answers a handful of tokens. */
-const WORLD_DEFAULTS = {
-  steps: 250,
-  checkpointEvery: 25,
-  reportEvery: 10,
-  probeSize: 304,
-  challengerWeight: 0.1,
-  queries: 76,
-  answers: 8,
-  maxNewTokens: 24,
-  queryTokens: 32,
-  learningRate: 4e-4,
-  schedule: 'linear',
-  klBeta: 0,
-} as const;
-
-/**
- * An adapter wants a rate some ten times that of all weights (Schulman et al. 2025, "LoRA without regret"; docs/lora.md
- * has our own curves).
- */
-const LORA_RATE_FACTOR = 10;
-const LORA_OPTIONS = ['loraAlpha', 'loraTargets', 'loraScaling', 'loraBase'] as const;
-
-/** A function takes more tokens than a sentence, its specification and tests too; a sum and its story some. */
-const CODING_DEFAULTS = { maxNewTokens: 128, queryTokens: 160 } as const;
-const MATHEMATICS_DEFAULTS = { maxNewTokens: 96, queryTokens: 96 } as const;
-
-/** What differs from `DEFAULTS` in some games, and what these are called in the help. */
-const GAME_DEFAULTS: Readonly<
-  Record<string, { words: string; values: Partial<Record<TrainOptionName, string | number>> }>
-> = {
-  world: { words: 'the tiny world', values: WORLD_DEFAULTS },
-  mathematics: { words: 'mathematics', values: MATHEMATICS_DEFAULTS },
-  coding: { words: 'coding', values: CODING_DEFAULTS },
-};
-
-/**
- * λ, the weight of the self-reward, of each preset. Small where the task is checked by a program: a weak judge must
- * not drown it. In the tiny world the program knows every right answer, and `recommended` does without a judge.
- */
-const SELF_REWARD: Readonly<Record<string, number>> = { recommended: 0.1, paper: 0.2, zero: 0 };
-
-function defaultSelfReward(
-  { queriesFile, task }: Readonly<Record<string, unknown>>,
-  preset: unknown,
-): number {
-  if (queriesFile !== undefined || typeof preset !== 'string') return 0;
-  return task === 'world' && preset === 'recommended' ? 0 : (SELF_REWARD[preset] ?? 0);
-}
-
-/** What DAPO has besides its loss, where queries come from a file: as many rounds as we see fit, and its share of 1/5. */
-const DAPO_ROUNDS = 4;
-const DAPO_OVERLONG_SHARE = 1 / 5;
-
-/** What the help shows as default: a value, or words. */
-export function defaultOf(name: TrainOptionName): string {
-  if (name === 'samplingRounds') return `1; ${DAPO_ROUNDS} with the loss dapo and a file`;
-  if (name === 'overlongTokens') return '0; a fifth of the most tokens with the loss dapo and a file';
-  if (name === 'task') return 'world for the model tiny, else instructions';
-  if (name in DEFAULTS) {
-    const usual = DEFAULTS[name as keyof typeof DEFAULTS];
-    const others = Object.values(GAME_DEFAULTS).flatMap(({ words, values }) =>
-      values[name] === undefined || values[name] === usual ? [] : [`${values[name]} in ${words}`],
-    );
-    const adapters = name === 'learningRate' ? [`${LORA_RATE_FACTOR} times that for LoRA`] : [];
-    return [`${usual}`, [...others, ...adapters].join(', ')].filter((part) => part !== '').join('; ');
-  }
-  if (name === 'preset') return 'recommended';
-  if (name === 'loraRank') return 'none: all weights are trained';
-  if (name === 'loraAlpha') return 'twice the rank';
-  if (name === 'loraTargets') return 'all';
-  if (name === 'loraScaling') return 'lora';
-  if (name === 'loraBase') return 'f32';
-  if (name === 'selfReward') return '0.1 with recommended (0 in the tiny world), 0.2 with paper, else 0';
-  if (name === 'threads') return 'all cores';
-  if (name === 'memoryBudget') return '512 MiB, less where memory is short';
-  return '';
-}
-
 export function metaOf(name: TrainOptionName): OptionMeta {
   return metas.get(requiredSchema(name))!;
 }
@@ -426,6 +263,8 @@ function parse(values: Record<string, unknown>): z.infer<typeof schema> {
   const name = String(issue.path[0]);
   throw refusal(name as TrainOptionName, values[name]);
 }
+
+const LORA_OPTIONS = ['loraAlpha', 'loraTargets', 'loraScaling', 'loraBase'] as const;
 
 /** What no option alone can tell. */
 function checkTogether(options: z.infer<typeof schema>, given: Readonly<Record<string, unknown>>): void {

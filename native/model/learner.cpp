@@ -27,6 +27,14 @@ struct ScratchRelease {
   Exec& exec;
 };
 
+int64_t count_of(const TrainSequence& sequence) { return static_cast<int64_t>(sequence.tokens.size()); }
+
+// Tokens that two sequences have in common at the beginning.
+int64_t shared_tokens(const TrainSequence& a, const TrainSequence& b) {
+  const auto end = std::mismatch(a.tokens.begin(), a.tokens.end(), b.tokens.begin(), b.tokens.end());
+  return end.first - a.tokens.begin();
+}
+
 }  // namespace
 
 Learner::Learner(Model& model, int64_t activation_bytes, bool recompute)
@@ -174,9 +182,10 @@ void Learner::rehearse(const std::vector<TrainSequence>& sequences, int64_t cach
   Buffer((cache_bytes + 3) / 4).fill_zero();
   std::vector<TrainSequence> some;
   SequenceValues none;
-  for (int64_t tokens = 0; some.size() < sequences.size() && tokens <= capacity();
-       tokens = TokenTree(some).tokens()) {
-    const TrainSequence& sequence = sequences[some.size()];
+  int64_t tokens = 0;
+  for (const TrainSequence& sequence : sequences) {
+    if (tokens > capacity()) break;
+    tokens += some.empty() ? count_of(sequence) : count_of(sequence) - shared_tokens(some.back(), sequence);
     none.emplace_back(sequence.tokens.size() - static_cast<size_t>(sequence.prompt_length), 0.0f);
     some.push_back(sequence);
   }

@@ -1,10 +1,7 @@
 #include "model/scoring.h"
 
 #include <algorithm>
-#include <cmath>
-#include <cstring>
 
-#include "model/forward.h"
 #include "model/prefill.h"
 
 namespace lsp {

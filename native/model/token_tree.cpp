@@ -99,12 +99,6 @@ TokenTree::TokenTree(const std::vector<TrainSequence>& sequences) {
   }
 }
 
-int64_t TokenTree::tokens() const {
-  int64_t tokens = 0;
-  for (const int32_t root : roots_) tokens += (*this)[root].subtree_tokens;
-  return tokens;
-}
-
 std::vector<int32_t> TokenTree::post_order(const std::vector<int32_t>& nodes) const {
   // The reverse of a pre-order that takes later children first.
   std::vector<int32_t> order, stack(nodes);

@@ -49,7 +49,6 @@ class TokenTree {
 
   const TokenNode& operator[](int32_t node) const { return nodes_[static_cast<size_t>(node)]; }
   const std::vector<int32_t>& roots() const { return roots_; }
-  int64_t tokens() const;
   // The nodes of the subtrees of `nodes` in post-order.
   std::vector<int32_t> post_order(const std::vector<int32_t>& nodes) const;
 

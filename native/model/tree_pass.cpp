@@ -148,19 +148,23 @@ class TreePass {
   }
 
   std::vector<SequenceScores> run(const std::vector<TreeStep>& steps) {
+    std::vector<Piece> pieces;  // of the steps that run forward
     PieceSize branches, all;
     for (const TreeStep& step : steps) {
       if (step.kind == TreeStep::Kind::close) continue;
-      const PieceSize size(piece_of(step));
+      const bool is_open = step.kind == TreeStep::Kind::open;
+      pieces.emplace_back(tree_, is_open ? step.nodes : tree_.post_order(step.nodes));
+      const PieceSize size(pieces.back());
       all.include(size);
-      if (step.kind == TreeStep::Kind::branches) branches.include(size);
+      if (!is_open) branches.include(size);
     }
     memory_ = std::make_unique<PieceMemory>(c_, branches, options_.keep);
     if (training()) gradient_memory_ = std::make_unique<GradientMemory>(c_, all);
+    auto piece = pieces.begin();
     for (const TreeStep& step : steps) {
       operation_.poll();
-      if (step.kind == TreeStep::Kind::branches) run_branches(piece_of(step));
-      if (step.kind == TreeStep::Kind::open) open(piece_of(step));
+      if (step.kind == TreeStep::Kind::branches) run_branches(*piece++);
+      if (step.kind == TreeStep::Kind::open) open(std::move(*piece++));
       if (step.kind == TreeStep::Kind::close) close();
     }
     return std::move(scores_);
@@ -168,10 +172,6 @@ class TreePass {
 
  private:
   bool training() const { return loss_gradient_ != nullptr; }
-
-  Piece piece_of(const TreeStep& step) const {
-    return Piece(tree_, step.kind == TreeStep::Kind::branches ? tree_.post_order(step.nodes) : step.nodes);
-  }
 
   const Path* path() const { return open_.empty() ? nullptr : &open_.back()->path; }
 

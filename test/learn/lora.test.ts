@@ -17,6 +17,7 @@ import {
 import { loadAddon } from '../../lib/native/load';
 import { adapterBytes, adapterLearnerBytes, requireLearnerFits } from '../../lib/model/memory';
 import { errorOf, expectError, rejectionOf } from '../support/errors';
+import { expectClose, expectGradients } from '../support/gradients';
 import { writeFamilyModel } from '../support/family-model';
 import { LORA_CASES, trainingOf, writeAdapter } from '../support/lora-model';
 import { trainedBits } from '../support/lora-run';
@@ -78,19 +79,7 @@ describe.each(Object.entries(LORA_CASES))('%s', (name, expected) => {
     await using model = await LanguageModel.load(path);
     await using learner = await Learner.create(model, { lora: { adapter } });
     await learner.accumulate(groups, coefficients);
-    for (const [parameter, { norm, at, values }] of Object.entries(expected.training.gradients)) {
-      const gradient = await learner.gradient(parameter);
-      const ours = Math.sqrt(gradient.reduce((sum, value) => sum + value * value, 0));
-      expect({ parameter, error: Math.abs(ours - norm) / norm }).toEqual({
-        parameter,
-        error: expect.closeTo(0, 4) as number,
-      });
-      expectClose(
-        at.map((index) => gradient[index]!),
-        values,
-        GRADIENT_TOLERANCE * norm,
-      );
-    }
+    await expectGradients(learner, expected.training.gradients, GRADIENT_TOLERANCE);
   });
 
   it('is where PEFT is after steps of AdamW, on a base of the same bits', async () => {
@@ -133,12 +122,6 @@ async function allParameters(model: LanguageModel): Promise<[string, Float32Arra
   return Promise.all(
     model.parameterNames().map(async (name) => [name, await model.parameter(name)] as [string, Float32Array]),
   );
-}
-
-function expectClose(actual: ArrayLike<number>, expected: readonly number[], tolerance: number): void {
-  expect(actual.length).toBe(expected.length);
-  const worst = expected.reduce((most, value, i) => Math.max(most, Math.abs(actual[i]! - value)), 0);
-  expect(worst).toBeLessThan(tolerance);
 }
 
 const { groups, coefficients } = trainingOf(LORA_CASES['llama']!);

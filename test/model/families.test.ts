@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { LanguageModel, Learner } from '../../lib';
 import { openModelSource } from '../../lib/model/formats';
+import { expectClose, expectGradients } from '../support/gradients';
 import { FAMILY_CASES, familyGguf, writeFamilyModel } from '../support/family-model';
 import { encodeGguf } from '../support/tiny-gguf';
 
@@ -75,19 +76,7 @@ describe.each(Object.entries(FAMILY_CASES.language))('%s', (name, expected) => {
       groups.map(({ prompt, completions }) => ({ prompt: ids(prompt), completions: completions.map(ids) })),
       groups.map(({ coefficients }) => coefficients.map((values) => Float32Array.from(values))),
     );
-    for (const [parameter, { norm, at, values }] of Object.entries(gradients)) {
-      const gradient = await learner.gradient(parameter);
-      const ours = Math.sqrt(gradient.reduce((sum, value) => sum + value * value, 0));
-      expect({ parameter, error: Math.abs(ours - norm) / norm }).toEqual({
-        parameter,
-        error: expect.closeTo(0, 4) as number,
-      });
-      expectClose(
-        at.map((index) => gradient[index]!),
-        values,
-        GRADIENT_TOLERANCE * norm,
-      );
-    }
+    await expectGradients(learner, gradients, GRADIENT_TOLERANCE);
   });
 
   it('is the same after a save and a load', async () => {
@@ -99,12 +88,6 @@ describe.each(Object.entries(FAMILY_CASES.language))('%s', (name, expected) => {
     expect(await again.logprobs([sequence])).toEqual(await model.logprobs([sequence]));
   });
 });
-
-function expectClose(actual: ArrayLike<number>, expected: readonly number[], tolerance: number): void {
-  expect(actual.length).toBe(expected.length);
-  const worst = expected.reduce((most, value, i) => Math.max(most, Math.abs(actual[i]! - value)), 0);
-  expect(worst).toBeLessThan(tolerance);
-}
 
 /**
  * Without the models that GGUF files say in other ways: Llama 3's RoPE scaling stands there as factors, which

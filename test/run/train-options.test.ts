@@ -2,7 +2,8 @@ import { LspError } from '../../lib/errors';
 import { LOSS_NAMES } from '../../lib/lsp';
 import { checkMemory, formatBytes, parseBytes } from '../../lib/run/memory-estimate';
 import { loraOf, weightTypeOf } from '../../lib/run/lora-options';
-import { defaultOf, resolveTrainOptions, resumeTrainOptions } from '../../lib/run/train-options';
+import { defaultOf } from '../../lib/run/train-defaults';
+import { resolveTrainOptions, resumeTrainOptions } from '../../lib/run/train-options';
 
 const failure = (run: () => unknown): LspError => {
   try {

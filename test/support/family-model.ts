@@ -2,6 +2,7 @@
  * Models of test/fixtures/families.json as Hugging Face directories. Their weights follow from a formula, the same as
  * in test/fixtures/make_families.py, which had transformers compute what the tests compare with.
  */
+import type { GradientSample } from './gradients';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { ggufName } from '../../lib/model/formats/gguf-names';
@@ -25,7 +26,7 @@ export interface LanguageCase extends StoredModel {
   greedy: { prompt: number[]; ids: number[] };
   training: {
     groups: { prompt: number[]; completions: number[][]; coefficients: number[][] }[];
-    gradients: Record<string, { norm: number; at: number[]; values: number[] }>;
+    gradients: Record<string, GradientSample>;
   };
 }
 

@@ -2,6 +2,7 @@
  * Models and adapters of test/fixtures/lora.json as directories. Their weights follow from a formula, the same as in
  * test/fixtures/make_lora.py, which had PEFT compute what the tests compare with.
  */
+import type { GradientSample } from './gradients';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { TrainingGroup } from '../../lib';
@@ -17,7 +18,7 @@ export interface LoraCase extends StoredModel {
   sequences: { ids: number[]; logprobs: number[] }[];
   training: {
     groups: { prompt: number[]; completions: number[][]; coefficients: number[][] }[];
-    gradients: Record<string, { norm: number; at: number[]; values: number[] }>;
+    gradients: Record<string, GradientSample>;
     /** Learning rate of AdamW's steps. */
     rate: number;
     /** Before clipping, of each step. */

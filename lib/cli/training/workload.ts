@@ -2,23 +2,33 @@
 import { defaultMemoryBudget } from '../../model/memory';
 import type { ModelConfig, TrainingGroup } from '../../model/types';
 import { adapterSizeOf, weightTypeOf } from '../../run/lora-options';
-import type { MemoryWorkload } from '../../run/memory-estimate';
+import { activationBytesPerToken, type MemoryWorkload } from '../../run/memory-estimate';
 import type { TrainOptions } from '../../run/train-options';
 import { needsReference } from './games';
 
 /** Tokens of a prompt: more than the task's prompts have, less than a long document. */
 const PROMPT_TOKENS = 256;
 
-/** Groups as long as any that an update may bring. */
+/**
+ * Groups as long as any that an update may bring, as many as fill a micro-batch: of more, only some would be computed.
+ */
 export function longestGroups(config: ModelConfig, options: TrainOptions): TrainingGroup[] {
-  const { queries, answers, maxNewTokens } = options;
-  const promptTokens = Math.min(PROMPT_TOKENS, config.maxPositions - maxNewTokens);
+  const { queries, answers, maxNewTokens, memoryBudget = defaultMemoryBudget() } = options;
+  const promptTokens = Math.max(1, Math.min(PROMPT_TOKENS, config.maxPositions - maxNewTokens));
+  let left = memoryBudget / activationBytesPerToken(config);
   // Ids of which no two sequences have the first in common but those of a group, whose answers differ at once.
   const ids = (length: number, first: number) => new Int32Array(length).fill(first % config.vocabSize);
-  return Array.from({ length: queries }, (_, query) => ({
-    prompt: ids(promptTokens, query),
-    completions: Array.from({ length: answers }, (__, answer) => ids(maxNewTokens, answer)),
-  }));
+  const groups: TrainingGroup[] = [];
+  for (let query = 0; query < queries && left >= 0; query++) {
+    const group: TrainingGroup = { prompt: ids(promptTokens, query), completions: [] };
+    left -= promptTokens;
+    do {
+      group.completions.push(ids(maxNewTokens, group.completions.length));
+      left -= maxNewTokens;
+    } while (group.completions.length < answers && left >= 0);
+    groups.push(group);
+  }
+  return groups;
 }
 
 export function workloadOf(config: ModelConfig, options: TrainOptions): MemoryWorkload {

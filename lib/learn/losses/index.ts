@@ -1,6 +1,6 @@
 /** Losses: values that compose. */
 export { policyGradient, type PolicyGradientOptions } from './policy-gradient';
-export { cispo, type CispoOptions } from './cispo';
+export { cispo } from './cispo';
 export { dpo, type DpoOptions, type PairGradient, type PairLoss, type PairSide } from './dpo';
 export { klInReward, klLoss, klEstimate, withKl, type KlForm, type KlOptions } from './kl';
 export { crossEntropy } from './cross-entropy';

@@ -21,12 +21,19 @@ export function clipRange(
   return { lowest: 1 - clipLow, highest: 1 + clipHigh };
 }
 
+/** Loss of a token, its derivative with respect to the log-probability, and whether the ratio was clipped. */
+export interface TokenTerm {
+  loss: number;
+  gradient: number;
+  clipped: boolean;
+}
+
 /** −min(ρ · A, clip(ρ) · A), and its derivative with respect to log ρ: −ρ · A, or 0 where the clipped term is smaller. */
 export function clippedSurrogate(
   ratio: number,
   advantage: number,
   { lowest, highest }: { lowest: number; highest: number },
-): { loss: number; gradient: number; clipped: boolean } {
+): TokenTerm {
   const limited = Math.min(Math.max(ratio, lowest), highest);
   const clipped = limited * advantage < ratio * advantage;
   const loss = negate((clipped ? limited : ratio) * advantage);
@@ -48,6 +55,11 @@ export function clippedSurrogate(
  */
 export function policyGradient(options: PolicyGradientOptions = {}): Loss {
   const range = clipRange(options, 'policyGradient', { clipLow: 0.2, clipHigh: 0.2 });
+  return perToken((ratio, advantage) => clippedSurrogate(ratio, advantage, range));
+}
+
+/** A loss that looks at each token by itself: at its ratio π_θ / π_old, its advantage and its log-probability. */
+export function perToken(evaluate: (ratio: number, advantage: number, logprob: number) => TokenTerm): Loss {
   return {
     needsReference: false,
     evaluate({ logprobs, oldLogprobs, advantages }: TokenSample) {
@@ -56,8 +68,8 @@ export function policyGradient(options: PolicyGradientOptions = {}): Loss {
       const gradient = new Float64Array(length);
       let clippedTokens = 0;
       for (let t = 0; t < length; t++) {
-        const ratio = Math.exp(logprobs[t]! - oldLogprobs[t]!);
-        const token = clippedSurrogate(ratio, advantages[t]!, range);
+        const logprob = logprobs[t]!;
+        const token = evaluate(Math.exp(logprob - oldLogprobs[t]!), advantages[t]!, logprob);
         loss[t] = token.loss;
         gradient[t] = token.gradient;
         if (token.clipped) clippedTokens++;

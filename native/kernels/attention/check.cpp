@@ -46,6 +46,27 @@ std::vector<Piece> all_segments(const Layout& layout) {
   return pieces;
 }
 
+// A call of the backward pass as far as the problem, its storage and y and lse of the forward pass say.
+AttentionBackward backward_of(const Problem& p, const Blocks& blocks, const Tensors& forward, Tensor& dq,
+                              Tensor& dk, Tensor& dv) {
+  AttentionBackward b{};
+  b.dq = dq.values.data();
+  b.dk = dk.values.data();
+  b.dv = dv.values.data();
+  b.dy = p.dy.data();
+  b.y = forward[0].values.data();
+  b.lse = forward[1].values.data();
+  b.q = p.q.data();
+  b.blocks = blocks.pointers.data();
+  b.block_count = static_cast<int64_t>(blocks.pointers.size());
+  b.layer_offset = blocks.layer_offset;
+  b.t = p.t();
+  b.heads = p.heads;
+  b.kv_heads = p.kv_heads;
+  b.head_size = p.head_size;
+  return b;
+}
+
 // Forward and backward of the whole forest, as in training.
 Tensors run(const Problem& p, const Kernels& kernels, Exec& exec) {
   const Layout layout(p);
@@ -62,25 +83,11 @@ Tensors run(const Problem& p, const Kernels& kernels, Exec& exec) {
   Tensor dk{"dk", {p.t(), p.kv_heads, p.head_size}, std::vector<float>(p.t() * p.k_row(), kNan)};
   Tensor dv = dk;
   dv.name = "dv";
-  AttentionBackward b{};
-  b.dq = dq.values.data();
-  b.dk = dk.values.data();
-  b.dv = dv.values.data();
-  b.dy = p.dy.data();
-  b.y = results[0].values.data();
-  b.lse = results[1].values.data();
-  b.q = p.q.data();
-  b.blocks = blocks.pointers.data();
-  b.block_count = static_cast<int64_t>(blocks.pointers.size());
-  b.layer_offset = blocks.layer_offset;
+  AttentionBackward b = backward_of(p, blocks, results, dq, dk, dv);
   b.segments = segments.data();
   b.tree_segments = layout.tree_segments.data();
   b.tree_count = static_cast<int64_t>(layout.tree_segments.size()) - 1;
   b.slot_token = slot_token.data();
-  b.t = p.t();
-  b.heads = p.heads;
-  b.kv_heads = p.kv_heads;
-  b.head_size = p.head_size;
   kernels.attention->backward(exec, b);
   results.push_back(dq);
   results.push_back(dk);
@@ -287,17 +294,7 @@ class SplitBackward {
     Tensors out{{"dq", {p_.t() * p_.q_row()}, std::vector<float>(p_.t() * p_.q_row())},
                 {"dk", {p_.t() * p_.k_row()}, std::vector<float>(p_.t() * p_.k_row())},
                 {"dv", {p_.t() * p_.k_row()}, std::vector<float>(p_.t() * p_.k_row())}};
-    AttentionBackward b{};
-    b.dq = out[0].values.data();
-    b.dk = out[1].values.data();
-    b.dv = out[2].values.data();
-    b.dy = p_.dy.data();
-    b.y = forward_[0].values.data();
-    b.lse = forward_[1].values.data();
-    b.q = p_.q.data();
-    b.blocks = blocks_.pointers.data();
-    b.block_count = static_cast<int64_t>(blocks_.pointers.size());
-    b.layer_offset = blocks_.layer_offset;
+    AttentionBackward b = backward_of(p_, blocks_, forward_, out[0], out[1], out[2]);
     b.segments = segments.data();
     b.tree_segments = trees;
     b.tree_count = 1;
@@ -306,10 +303,6 @@ class SplitBackward {
     b.beyond = beyond.data();
     b.begun = sums_.data();
     b.begun_row = 2 * p_.k_row();
-    b.t = p_.t();
-    b.heads = p_.heads;
-    b.kv_heads = p_.kv_heads;
-    b.head_size = p_.head_size;
     kernels_.attention->backward(exec_, b);
     return out;
   }

@@ -1,9 +1,8 @@
 // The register tile behind every matrix product, for per-ISA translation units.
 //
 // C (M, N) = A (M, K) B (K, N): B comes as panels of 32 columns (per k, 32 contiguous values, float or
-// bfloat16). A tile of
-// `kRows` rows by one or two Vecs stays in registers; each element is one chain of fused multiply-adds over k
-// in ascending order, from 0 or from the value in place.
+// bfloat16). A tile of `kRows` rows by one or two Vecs stays in registers; each element is one chain of fused
+// multiply-adds over k in ascending order, from 0 or from the value in place.
 #pragma once
 
 #include "core/parallel.h"
@@ -51,32 +50,18 @@ static void panel_rows(const float* a, int64_t a_row, int64_t a_step, const B* b
     tile<R, kVecs, B>(a, a_row, a_step, b + v * kLanes, b_step, c + v * kLanes, c_row, k, accumulate);
 }
 
-// One panel of 32 columns by `rows` <= kRows rows.
-template <class B>
-static inline void panel_tile(int rows, const float* a, int64_t a_row, int64_t a_step, const B* b,
-                              int64_t b_step, float* c, int64_t c_row, int64_t k, bool accumulate) {
-  switch (rows) {
-#define LSP_ROWS(R)                                                         \
-  case R:                                                                   \
-    panel_rows<R, B>(a, a_row, a_step, b, b_step, c, c_row, k, accumulate); \
-    break;
-    LSP_ROWS(1)
-    LSP_ROWS(2)
-    LSP_ROWS(3)
-    LSP_ROWS(4)
-    LSP_ROWS(5)
-    LSP_ROWS(6)
-#if defined(LSP_ISA_AVX512)
-    LSP_ROWS(7)
-    LSP_ROWS(8)
-    LSP_ROWS(9)
-    LSP_ROWS(10)
-    LSP_ROWS(11)
-    LSP_ROWS(12)
-#endif
-#undef LSP_ROWS
-    default:
-      break;
+// A number of rows that the compiler knows.
+template <int R>
+struct Height {
+  static constexpr int rows = R;
+};
+
+// f(Height<rows>) for `rows` from 1 to kRows.
+template <int R = kRows, class F>
+LSP_INLINE void with_height(int rows, const F& f) {
+  if constexpr (R > 0) {
+    if (rows == R) return f(Height<R>{});
+    with_height<R - 1>(rows, f);
   }
 }
 
@@ -86,8 +71,10 @@ LSP_INLINE void panel_product(int64_t rows, const float* a, int64_t a_row, int64
   int64_t tiles = ceil_div(rows, kRows);
   for (int64_t row = 0; tiles > 0; --tiles) {
     const int64_t height = ceil_div(rows - row, tiles);
-    panel_tile(static_cast<int>(height), a + row * a_row, a_row, a_step, b, b_step, c + row * c_row, c_row, k,
-               accumulate);
+    with_height(static_cast<int>(height), [&](auto tile_height) {
+      panel_rows<decltype(tile_height)::rows, float>(a + row * a_row, a_row, a_step, b, b_step,
+                                                     c + row * c_row, c_row, k, accumulate);
+    });
     row += height;
   }
 }
@@ -172,34 +159,6 @@ static void packed_panel_rows(const float* a, const B* b, float* c, int64_t c_ro
     packed_tile<R, kVecs, B>(a, b + v * kLanes, c + v * kLanes, c_row, k, into, ahead, next_c + v * kLanes);
 }
 
-template <class B>
-static inline void packed_panel_tile(int rows, const float* a, const B* b, float* c, int64_t c_row, int64_t k,
-                                     Into into, const Ahead& ahead, const float* next_c) {
-  switch (rows) {
-#define LSP_ROWS(R)                                                  \
-  case R:                                                            \
-    packed_panel_rows<R, B>(a, b, c, c_row, k, into, ahead, next_c); \
-    break;
-    LSP_ROWS(1)
-    LSP_ROWS(2)
-    LSP_ROWS(3)
-    LSP_ROWS(4)
-    LSP_ROWS(5)
-    LSP_ROWS(6)
-#if defined(LSP_ISA_AVX512)
-    LSP_ROWS(7)
-    LSP_ROWS(8)
-    LSP_ROWS(9)
-    LSP_ROWS(10)
-    LSP_ROWS(11)
-    LSP_ROWS(12)
-#endif
-#undef LSP_ROWS
-    default:
-      break;
-  }
-}
-
 // Packed rows times one panel; next_c is where the product after this one begins.
 template <class B>
 LSP_INLINE void packed_product(int64_t rows, const float* packed, const B* b, float* c, int64_t c_row,
@@ -208,8 +167,10 @@ LSP_INLINE void packed_product(int64_t rows, const float* packed, const B* b, fl
   for (int64_t row = 0; tiles > 0; --tiles, ahead.at += ahead.tile) {
     const int64_t height = ceil_div(rows - row, tiles);
     float* at = c + row * c_row;
-    packed_panel_tile(static_cast<int>(height), packed + row * k, b, at, c_row, k, into, ahead,
-                      tiles > 1 ? at + height * c_row : next_c);
+    const float* next = tiles > 1 ? at + height * c_row : next_c;
+    with_height(static_cast<int>(height), [&](auto tile_height) {
+      packed_panel_rows<decltype(tile_height)::rows, B>(packed + row * k, b, at, c_row, k, into, ahead, next);
+    });
     row += height;
   }
 }
