@@ -49,7 +49,11 @@ export async function openTraining(source: string, options: TrainingOptions = {}
   try {
     const lora = mode === 'lora' ? { lora: {} } : {};
     const learner = await Learner.create(model, { learningRate: 1e-6, maxGradNorm: 1, ...lora });
-    const reference = await model.clone({ adapter: false });
+    // Beneath an adapter lies the reference itself; beside all weights it stays as its file has it.
+    const reference =
+      mode === 'lora'
+        ? await model.clone({ adapter: false })
+        : await LanguageModel.load(source, { ...options, dtype: 'stored' });
     const dispose = async () => {
       await learner.dispose();
       await reference.dispose();

@@ -61,8 +61,11 @@ export interface NativeModelConfig {
 export interface NativeModelOptions {
   /** Compute threads, 1..256. */
   threads: number;
-  /** How matrices are held, default f32; a model in bf16 computes the same bits from the same values, and is frozen. */
-  weights?: 'f32' | 'bf16';
+  /**
+   * How matrices are held, default f32; all others make a model frozen. bf16 and stored (those of the layers as they are
+   * in the file) compute the bits of f32 from the same values, int8 rounds to blocks of 32 with a scale.
+   */
+  weights?: 'f32' | 'bf16' | 'stored' | 'int8';
 }
 
 /** Where one tensor lies in a file, in Hugging Face naming and row-major [rows, columns] (or [columns]) shape. */

@@ -17,6 +17,7 @@
 #include "kernels/grad_norm/grad_norm.h"
 #include "kernels/linear/linear.h"
 #include "kernels/logprob/logprob.h"
+#include "kernels/quantize/quantize.h"
 #include "kernels/rmsnorm/rmsnorm.h"
 #include "kernels/rope/rope.h"
 #include "kernels/sampling/sampling.h"
@@ -34,6 +35,7 @@ struct Kernels {
   const GradNormKernels* grad_norm;
   const LinearKernels* linear;
   const LogprobKernels* logprob;
+  const QuantizeKernels* quantize;
   const RmsNormKernels* rmsnorm;
   const RopeKernels* rope;
   const SamplingKernels* sampling;
