@@ -34,9 +34,6 @@ struct Gemm {
 constexpr int64_t kRowBlock = 144;
 constexpr int64_t kDepth = 768;
 
-constexpr int64_t kFewRows = 48;
-constexpr int64_t kLargeWeight = 1 << 18;
-
 constexpr int kClaimsSlot = Exec::kSharedSlots - 1;  // scratch memory that products keep for themselves
 
 // Hands out the panels of row blocks. A thread keeps to the row block that it has packed until its panels are
@@ -129,14 +126,6 @@ class GemmRun {
               then.part->b.ahead(then.index, k_offset, depth, ceil_div(rows, kRows)), then.c);
       if (k_offset + depth == g_.k) epilogue_(row, rows, unit.panel);
     }
-    finish_stores();
-  }
-
-  // Few rows by a weight larger than a cache, as in decoding: while the weight streams in, rows of C that
-  // went out of the cache are slow to fetch for writing (a third of the time at 32 rows).
-  bool writes_past_caches(const GemmPart<B>& part, int64_t depth) const {
-    return g_.m <= kFewRows && depth == g_.k && part.n * g_.k >= kLargeWeight && part.c_row % kLanes == 0 &&
-           reinterpret_cast<uintptr_t>(part.c) % 64 == 0;
   }
 
   // Where fewer than 32 columns are left, `spare` takes the tile.
@@ -149,8 +138,7 @@ class GemmRun {
     const int64_t columns = min_of(kPanelColumns, part.n - panel.index * kPanelColumns);
     // A C in panel layout is padded to 32 columns; a row-major one, whose panels lie side by side, ends at n.
     if (columns == kPanelColumns || part.c_panel != kPanelColumns) {
-      const Into into = accumulate ? Into::kSum : writes_past_caches(part, depth) ? Into::kPast : Into::kNew;
-      packed_product(rows, packed, b, c, part.c_row, depth, into, ahead, next_c);
+      packed_product(rows, packed, b, c, part.c_row, depth, accumulate, ahead, next_c);
       return;
     }
     const int low = static_cast<int>(min_of(columns, kLanes)), high = static_cast<int>(columns - low);
@@ -158,8 +146,7 @@ class GemmRun {
       store(spare + i * kPanelColumns, load_first(c + i * part.c_row, low));
       store(spare + i * kPanelColumns + kLanes, load_first(c + i * part.c_row + low, high));
     }
-    packed_product(rows, packed, b, spare, kPanelColumns, depth, accumulate ? Into::kSum : Into::kNew, ahead,
-                   next_c);
+    packed_product(rows, packed, b, spare, kPanelColumns, depth, accumulate, ahead, next_c);
     for (int64_t i = 0; i < rows; ++i) {
       store_first(c + i * part.c_row, load(spare + i * kPanelColumns), low);
       if (high > 0) store_first(c + i * part.c_row + low, load(spare + i * kPanelColumns + kLanes), high);

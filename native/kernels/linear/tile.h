@@ -105,27 +105,27 @@ LSP_INLINE Ahead strided_ahead(const void* at, int64_t row, int64_t block, int64
   return {static_cast<const char*>(at), times, row, block, times * row};
 }
 
-// What becomes of C: kPast writes it past the caches (see store_past_caches).
-enum class Into { kNew, kSum, kPast };
+// A tile reads more per multiplication than the second-level cache gives without being asked early: what its
+// step this many steps on will read is fetched into the first-level cache.
+constexpr int64_t kNear = 16;
 
-// c (R, 16V) += or = a (R, k) b (k, 16V) for a packed a, (k, R). next_c is the tile that follows.
+// c (R, 16V) += or = a (R, k) b (k, 16V) for a packed a, (k, R). Meanwhile next_c, the tile that follows, is
+// fetched, some rows every 32 steps.
 template <int R, int V, class B>
-LSP_INLINE void packed_tile(const float* a, const B* b, float* c, int64_t c_row, int64_t k, Into into,
+LSP_INLINE void packed_tile(const float* a, const B* b, float* c, int64_t c_row, int64_t k, bool accumulate,
                             const Ahead& ahead, const float* next_c) {
   Vec sum[R][V];
-  if (into == Into::kSum) {
+  if (accumulate) {
     for (int i = 0; i < R; ++i)
       for (int v = 0; v < V; ++v) sum[i][v] = load(c + i * c_row + v * kLanes);
   } else {
     for (int i = 0; i < R; ++i)
       for (int v = 0; v < V; ++v) sum[i][v] = zero();
   }
-  if (into != Into::kPast) {
-    for (int i = 0; i < R; ++i)
-      for (int v = 0; v < V; ++v) __builtin_prefetch(next_c + i * c_row + v * kLanes, 0, 3);
-  }
-  const int64_t every = 32 / ahead.times - 1;
-  for (int64_t first = 0; first < k; first += kPanelColumns) {
+  const int64_t every = 32 / ahead.times - 1, rows_each = ceil_div(R * kPanelColumns, k);
+  for (int64_t first = 0, row = 0; first < k; first += kPanelColumns) {
+    for (const int64_t last = min_of(R, row + rows_each); row < last; ++row)
+      for (int v = 0; v < V; ++v) __builtin_prefetch(next_c + row * c_row + v * kLanes, 0, 3);
     const char* fetch = ahead.at + first / kPanelColumns * ahead.block;
     for (int64_t left = min_of(kPanelColumns, k - first); left > 0; --left) {
       if ((left & every) == 0) {
@@ -133,6 +133,9 @@ LSP_INLINE void packed_tile(const float* a, const B* b, float* c, int64_t c_row,
         __builtin_prefetch(fetch + 64, 0, 2);
         fetch += ahead.step;
       }
+      const char* soon = reinterpret_cast<const char*>(b + kNear * kPanelColumns);
+      for (size_t line = 0; line < V * kLanes * sizeof(B); line += 64) __builtin_prefetch(soon + line, 0, 3);
+      __builtin_prefetch(a + kNear * R, 0, 3);
       Vec column[V];
       for (int v = 0; v < V; ++v) column[v] = load(b + v * kLanes);
       for (int i = 0; i < R; ++i) {
@@ -143,33 +146,30 @@ LSP_INLINE void packed_tile(const float* a, const B* b, float* c, int64_t c_row,
       b += kPanelColumns;
     }
   }
-  if (into == Into::kPast) {
-    for (int i = 0; i < R; ++i)
-      for (int v = 0; v < V; ++v) store_past_caches(c + i * c_row + v * kLanes, sum[i][v]);
-  } else {
-    for (int i = 0; i < R; ++i)
-      for (int v = 0; v < V; ++v) store(c + i * c_row + v * kLanes, sum[i][v]);
-  }
+  for (int i = 0; i < R; ++i)
+    for (int v = 0; v < V; ++v) store(c + i * c_row + v * kLanes, sum[i][v]);
 }
 
 template <int R, class B>
-static void packed_panel_rows(const float* a, const B* b, float* c, int64_t c_row, int64_t k, Into into,
+static void packed_panel_rows(const float* a, const B* b, float* c, int64_t c_row, int64_t k, bool accumulate,
                               const Ahead& ahead, const float* next_c) {
   for (int v = 0; v < 2; v += kVecs)
-    packed_tile<R, kVecs, B>(a, b + v * kLanes, c + v * kLanes, c_row, k, into, ahead, next_c + v * kLanes);
+    packed_tile<R, kVecs, B>(a, b + v * kLanes, c + v * kLanes, c_row, k, accumulate, ahead,
+                             next_c + v * kLanes);
 }
 
 // Packed rows times one panel; next_c is where the product after this one begins.
 template <class B>
 LSP_INLINE void packed_product(int64_t rows, const float* packed, const B* b, float* c, int64_t c_row,
-                               int64_t k, Into into, Ahead ahead, const float* next_c) {
+                               int64_t k, bool accumulate, Ahead ahead, const float* next_c) {
   int64_t tiles = ceil_div(rows, kRows);
   for (int64_t row = 0; tiles > 0; --tiles, ahead.at += ahead.tile) {
     const int64_t height = ceil_div(rows - row, tiles);
     float* at = c + row * c_row;
     const float* next = tiles > 1 ? at + height * c_row : next_c;
     with_height(static_cast<int>(height), [&](auto tile_height) {
-      packed_panel_rows<decltype(tile_height)::rows, B>(packed + row * k, b, at, c_row, k, into, ahead, next);
+      packed_panel_rows<decltype(tile_height)::rows, B>(packed + row * k, b, at, c_row, k, accumulate, ahead,
+                                                        next);
     });
     row += height;
   }
