@@ -45,7 +45,8 @@ const KL_WEIGHT = 0.04;
 export async function openTraining(source: string, options: TrainingOptions = {}): Promise<Training> {
   const mode = expectOneOf('mode', options.mode ?? 'exact', BENCH_MODES);
   const { threads, signal } = options;
-  const model = await LanguageModel.load(source, { ...(threads && { threads }), ...(signal && { signal }) });
+  const loading = { ...(threads && { threads }), ...(signal && { signal }) };
+  const model = await LanguageModel.load(source, loading);
   try {
     const lora = mode === 'lora' ? { lora: {} } : {};
     const learner = await Learner.create(model, { learningRate: 1e-6, maxGradNorm: 1, ...lora });
@@ -53,7 +54,7 @@ export async function openTraining(source: string, options: TrainingOptions = {}
     const reference =
       mode === 'lora'
         ? await model.clone({ adapter: false })
-        : await LanguageModel.load(source, { ...options, dtype: 'stored' });
+        : await LanguageModel.load(source, { ...loading, dtype: 'stored' });
     const dispose = async () => {
       await learner.dispose();
       await reference.dispose();
