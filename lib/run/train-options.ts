@@ -149,6 +149,11 @@ const schema = z.strictObject({
     description: 'memory for the activations of a micro-batch, and for the key-value cache',
     resumable: true,
   }).optional(),
+  activations: choice(['keep', 'recompute'], {
+    group: MACHINE,
+    description: 'for the backward pass: recompute takes a quarter of their memory and a third more time',
+    resumable: true,
+  }).optional(),
 });
 
 export type TrainOptions = z.infer<typeof schema> & {

@@ -37,7 +37,7 @@ export function longestGroups(config: ModelConfig, options: TrainOptions): Train
 
 type TokenWorkload = Pick<
   MemoryWorkload,
-  'cachedTokens' | 'trainedTokens' | 'longestTokens' | 'memoryBudget'
+  'cachedTokens' | 'trainedTokens' | 'longestTokens' | 'memoryBudget' | 'gradientCheckpointing'
 >;
 
 /** What a step has of tokens. */
@@ -52,6 +52,7 @@ export function tokensOf(config: ModelConfig, options: TrainOptions): TokenWorkl
     trainedTokens: solver + challenger,
     longestTokens: promptTokens + Math.max(maxNewTokens, queryTokens),
     memoryBudget: memoryBudget ?? defaultMemoryBudget(),
+    gradientCheckpointing: options.activations === 'recompute',
   };
 }
 
