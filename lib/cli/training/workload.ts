@@ -19,7 +19,7 @@ const PROMPT_TOKENS = 256;
 export function longestGroups(config: ModelConfig, options: TrainOptions): TrainingGroup[] {
   const { queries, answers, maxNewTokens, memoryBudget = defaultMemoryBudget() } = options;
   const promptTokens = Math.max(1, Math.min(PROMPT_TOKENS, config.maxPositions - maxNewTokens));
-  let left = memoryBudget / activationBytesPerToken(config);
+  let left = memoryBudget / activationBytesPerToken(config, options.activations === 'recompute');
   // Ids of which no two sequences have the first in common but those of a group, whose answers differ at once.
   const ids = (length: number, first: number) => new Int32Array(length).fill(first % config.vocabSize);
   const groups: TrainingGroup[] = [];
