@@ -29,10 +29,10 @@ struct Gemm {
   bool accumulate;
 };
 
-// Cache blocks: rows x kDepth floats of A are at most 0.45 MB, or 0.9 MB where copying B's panels pays off
-// over more rows.
-constexpr int64_t kRowBlock = 144;
-constexpr int64_t kDepth = 768;
+// Cache blocks: rows x depth floats of A are 0.45 MB, or 0.9 MB of more rows where B's panels are copied,
+// which pays off over them.
+constexpr int64_t kRowBlock = 144, kCopiesRowBlock = 4 * kRowBlock;
+constexpr int64_t kBlockFloats = kRowBlock * 768;
 
 constexpr int kClaimsSlot = Exec::kSharedSlots - 1;  // scratch memory that products keep for themselves
 
@@ -78,9 +78,10 @@ class GemmRun {
  public:
   GemmRun(Exec& exec, const Gemm<B>& g, const Epilogue& epilogue) : exec_(exec), g_(g), epilogue_(epilogue) {
     for (int i = 0; i < g.part_count; ++i) panels_ += ceil_div(g.parts[i].n, kPanelColumns);
-    const int64_t most_rows = B::kCopies ? 2 * kRowBlock : kRowBlock;
+    const int64_t most_rows = B::kCopies ? kCopiesRowBlock : kRowBlock;
     rows_each_ = ceil_div(ceil_div(g.m, ceil_div(g.m, most_rows)), kRows) * kRows;
-    const int64_t most_depth = max_of(kDepth, kRowBlock * kDepth / rows_each_);
+    const int64_t most_depth =
+        B::kCopies ? 2 * kBlockFloats / (rows_each_ + kPanelColumns) : kBlockFloats / rows_each_;
     depth_each_ = ceil_div(ceil_div(g.k, ceil_div(g.k, most_depth)), kPanelColumns) * kPanelColumns;
     packed_floats_ = rows_each_ * depth_each_ + kPackSlack;
   }
