@@ -344,14 +344,24 @@ export interface NativeBench {
   run(options: NativeBenchOptions, handle: NativeHandle): Promise<NativePeak>;
 }
 
+/** Instruction sets. A level above a base differs from it in products of low precision alone. */
+export interface NativeIsa {
+  /** Bases and levels compiled in and usable here, best first. */
+  available: string[];
+  /** The bases among them: every set of f32 kernels once. */
+  bases: string[];
+  /** The one in force (LSP_ISA overrides), and the base whose f32 kernels it has. */
+  active: string;
+  base: string;
+}
+
 export interface NativeAddon {
   Handle: new () => NativeHandle;
   Model: new (config: NativeModelConfig, options: NativeModelOptions) => NativeModel;
   Learner: new (model: NativeModel, options: NativeLearnerOptions) => NativeLearner;
   kernels: NativeKernels;
   bench: NativeBench;
-  /** ISA variants compiled in and usable here, best first, and the one in force (LSP_ISA overrides). */
-  isa(): { available: string[]; active: string };
+  isa(): NativeIsa;
   /** Bytes of activations per token a training micro-batch holds for this geometry. */
   activationBytesPerToken(config: NativeModelConfig, gradientCheckpointing: boolean): number;
 }
