@@ -15,6 +15,7 @@ Model::Model(const ModelConfig& config, int threads, WeightType weights, const K
       exec_(threads),
       weight_type_(weights),
       weights_(static_cast<size_t>(parameters_.count())),
+      revisions_(static_cast<size_t>(parameters_.count())),
       frequency_(static_cast<size_t>(config.head_size / 2)) {
   rope_frequencies(frequency_.data(), config.head_size, config.rope_theta, config.rope_scaling);
 }
@@ -59,6 +60,7 @@ void Model::attach_adapter(const LoraShape& shape, uint64_t seed, const std::vec
   }
   parameters_ = std::move(next);
   weights_ = std::move(weights);
+  revisions_.resize(weights_.size());
   ++adapter_generation_;
   bump_version();
 }
@@ -73,6 +75,8 @@ void Model::merge_adapter(const Operation& operation) {
     weights[static_cast<size_t>(i)] =
         std::make_shared<Buffer>(is_narrow(i) ? narrow_panels(merged) : std::move(merged));
   }
+  for (int i = 0; i < parameters_.own_count(); ++i)
+    if (parameters_.adapter_of(i) != nullptr) revisions_[static_cast<size_t>(i)] = ++last_revision_;
   weights_ = std::move(weights);
   parameters_.drop_adapter();
   ++adapter_generation_;
@@ -109,6 +113,7 @@ std::shared_ptr<Buffer> Model::writable(int parameter) {
 
 void Model::publish(int parameter, std::shared_ptr<Buffer> values) {
   weights_[static_cast<size_t>(parameter)] = std::move(values);
+  revisions_[static_cast<size_t>(parameter)] = ++last_revision_;
 }
 
 std::vector<float> Model::read(int parameter) const {
@@ -157,6 +162,7 @@ void Model::save_adapter(const std::string& path, StoredType type, const Operati
 std::unique_ptr<Model> Model::clone(bool with_adapter) const {
   auto copy = std::make_unique<Model>(config_, exec_.threads(), weight_type_, kernels_);
   copy->weights_ = weights_;
+  copy->revisions_.resize(weights_.size());
   if (with_adapter) {
     copy->parameters_ = parameters_;
   } else {
@@ -169,7 +175,7 @@ std::unique_ptr<Model> Model::clone(bool with_adapter) const {
 int64_t Model::weight_bytes() const {
   int64_t floats = 0;
   for (const std::shared_ptr<Buffer>& buffer : weights_) floats += buffer == nullptr ? 0 : buffer->count();
-  return 4 * floats;
+  return 4 * floats + int8_.bytes();
 }
 
 void Model::ensure_positions(int64_t count) {

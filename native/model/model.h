@@ -10,10 +10,15 @@
 #include "core/operation.h"
 #include "kernels/dispatch.h"
 #include "model/config.h"
+#include "model/int8_weights.h"
 #include "model/parameters.h"
 #include "model/tensor_files.h"
 
 namespace lsp {
+
+// What the products of a forward pass are computed in: f32 from the weights as they are held, exactly; or
+// int8 (int8_weights.h), for sampling.
+enum class Precision { f32, int8 };
 
 class Model {
  public:
@@ -51,6 +56,10 @@ class Model {
   // current.
   std::shared_ptr<Buffer> writable(int parameter);
   void publish(int parameter, std::shared_ptr<Buffer> values);
+  // Changes whenever the values of a parameter do.
+  int64_t revision(int parameter) const { return revisions_[static_cast<size_t>(parameter)]; }
+  // The matrices in 8 bits, as of the last refresh.
+  Int8Weights& int8() { return int8_; }
   void bump_version() { ++version_; }
   int64_t version() const { return version_; }
 
@@ -87,6 +96,9 @@ class Model {
   }
   WeightType weight_type_;
   std::vector<std::shared_ptr<Buffer>> weights_;
+  std::vector<int64_t> revisions_;
+  int64_t last_revision_ = 0;
+  Int8Weights int8_;
   int64_t version_ = 0, adapter_generation_ = 0;
   std::vector<float> frequency_;
   Buffer cosine_, sine_, adapter_scratch_;

@@ -71,9 +71,17 @@ void bench_head(Bencher& bencher) {
         "head " + sizes({{"T", t}, {"C", c}, {"V", v}}), 2.0 * static_cast<double>(t * c * v),
         static_cast<double>(bytes + 4 * t * (c + v)),
         [&] {
-          bencher.kernels.int8->head(
-              bencher.exec, {lse.data(), entropy.data(), logits.data(), hidden.data(),
-                             {reinterpret_cast<const uint8_t*>(values.data()), scale.data()}, t, c, v});
+          bencher.kernels.int8->head(bencher.exec,
+                                     {lse.data(),
+                                      entropy.data(),
+                                      nullptr,
+                                      logits.data(),
+                                      hidden.data(),
+                                      {reinterpret_cast<const uint8_t*>(values.data()), scale.data()},
+                                      t,
+                                      c,
+                                      v,
+                                      1.0f});
         },
         Arithmetic::int8);
   }

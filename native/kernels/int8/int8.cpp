@@ -119,8 +119,8 @@ static void int8_quantize(Exec& exec, const Int8Quantize& q) {
 
 // --- Products
 
-// R rows of inputs from `row` on, by V vectors of 16 channels of one panel, whose bytes begin at w; `scale` is
-// of those channels. Each of the panel's lines that is read has one of the next panel fetched, at `ahead`.
+// R rows of inputs from `row` on, by V vectors of 16 channels of one panel, whose bytes begin at w; `scale`
+// is of those channels. Each of the panel's lines that is read has one of the next panel fetched, at `ahead`.
 template <int R, int V>
 LSP_INLINE void int8_tile(const Inputs& x, int64_t row, const uint8_t* w, const float* scale, int64_t k,
                           const uint8_t* ahead, float* y, int64_t y_row, const int (&columns)[V]) {
@@ -242,9 +242,9 @@ static void int8_forward(Exec& exec, const Int8Forward& f) {
     const Int8Part& part = *at.part;
     const int64_t row = unit / panels * rows_each, column = at.index * kPanel;
     int8_product(inputs, row, min_of(rows_each, f.t - row), f.k,
-                  {panel_bytes(part.weight, at.index, f.k), part.weight.scale + column,
-                   panel_bytes(then.part->weight, then.index, f.k), part.y + row * part.ldy + column, part.ldy,
-                   min_of(kPanel, part.n - column)});
+                 {panel_bytes(part.weight, at.index, f.k), part.weight.scale + column,
+                  panel_bytes(then.part->weight, then.index, f.k), part.y + row * part.ldy + column, part.ldy,
+                  min_of(kPanel, part.n - column)});
   });
 }
 
@@ -252,25 +252,31 @@ static void int8_head(Exec& exec, const Int8Head& f) {
   if (f.t == 0) return;
   const Inputs inputs = inputs_of(exec, f.hidden, f.c, f.t, f.c);
   const int64_t chunks = vocab_chunks(f.v), rows_each = rows_together(f.t, f.c);
-  ChunkStats* stats = reinterpret_cast<ChunkStats*>(exec.shared(0, kStatsFloats * chunks * f.t));
+  const bool tempers = f.tempered_lse != nullptr;
+  ChunkStats* stats =
+      reinterpret_cast<ChunkStats*>(exec.shared(0, (tempers ? 2 : 1) * kStatsFloats * chunks * f.t));
+  ChunkStats* tempered = stats + chunks * f.t;
   for_units(exec, ceil_div(f.t, rows_each) * chunks, [&](int64_t unit, int64_t next, int) {
     const int64_t chunk = unit % chunks, begin = chunk * kVocabChunk, end = min_of(f.v, begin + kVocabChunk);
     const int64_t first = unit / chunks * rows_each, rows = min_of(rows_each, f.t - first);
     for (int64_t column = begin; column < end; column += kPanel) {
       const int64_t then = column + kPanel < end ? column + kPanel : next % chunks * kVocabChunk;
-      int8_product(
-          inputs, first, rows, f.c,
-          {panel_bytes(f.weight, column / kPanel, f.c), f.weight.scale + column,
-           panel_bytes(f.weight, then / kPanel, f.c), f.logits + first * f.v + column, f.v,
-           min_of(kPanel, f.v - column)});
+      int8_product(inputs, first, rows, f.c,
+                   {panel_bytes(f.weight, column / kPanel, f.c), f.weight.scale + column,
+                    panel_bytes(f.weight, then / kPanel, f.c), f.logits + first * f.v + column, f.v,
+                    min_of(kPanel, f.v - column)});
     }
-    for (int64_t row = first; row < first + rows; ++row)
-      stats[chunk * f.t + row] = chunk_stats(f.logits + row * f.v + begin, end - begin, 1.0f);
+    for (int64_t row = first; row < first + rows; ++row) {
+      const float* logits = f.logits + row * f.v + begin;
+      stats[chunk * f.t + row] = chunk_stats(logits, end - begin, 1.0f);
+      if (tempers) tempered[chunk * f.t + row] = chunk_stats(logits, end - begin, f.inverse_temperature);
+    }
   });
   parallel_for(exec, f.t, [&](int64_t row, int) {
     const RowStats all = combine_chunks(stats + row, chunks, f.t);
     f.lse[row] = all.lse;
     f.entropy[row] = all.entropy;
+    if (tempers) f.tempered_lse[row] = combine_chunks(tempered + row, chunks, f.t).lse;
   });
 }
 

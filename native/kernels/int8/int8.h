@@ -9,8 +9,8 @@
 //   s[n]    = max_k |W[n][k]| / 127              q[n][k] = round(W[n][k] (127 / max))
 //   a[t][g] = max_{k in g} |x[t][k]| / 127       p[t][k] = round(x[t][k] (127 / max))
 //   y[t][n] = s[n] sum_g a[t][g] sum_{k in g} p[t][k] q[n][k]
-// Quotients and products are rounded to f32 before they are rounded to integers. Values whose maximum is below
-// 2^-100 count as zeros.
+// Quotients and products are rounded to f32 before they are rounded to integers. Values whose maximum is
+// below 2^-100 count as zeros.
 //
 // Exactness. The inner sums are integers below 2^24: exact in any order, in i32 as in f32. The outer one is a
 // chain of fused multiply-adds over g in ascending order, from 0, with one rounding for s[n] at its end. So
@@ -63,10 +63,12 @@ struct Int8Forward {
 struct Int8Head {
   float* lse;           // (T)
   float* entropy;       // (T), nats
+  float* tempered_lse;  // (T): of inverse_temperature * logits; or null
   float* logits;        // (T, V)
   const float* hidden;  // (T, C)
   Int8Panels weight;
   int64_t t, c, v;
+  float inverse_temperature;
 };
 
 struct Int8Kernels {

@@ -1,8 +1,8 @@
 // Sixteen int32 sums of products of bytes, for per-ISA translation units: exact on all of them.
 //
-// A column takes four bytes at a time: a weight vector is (16, 4) of q + 128, an input four p that all columns
-// share. Where the product takes unsigned weights, the sum begins at -128 sum(p) (kBiased); where it takes
-// signed ones, at 0.
+// A column takes four bytes at a time: a weight vector is (16, 4) of q + 128, an input four p that all
+// columns share. Where the product takes unsigned weights, the sum begins at -128 sum(p) (kBiased); where it
+// takes signed ones, at 0.
 #pragma once
 
 #include "core/simd.h"
@@ -58,8 +58,7 @@ LSP_INLINE Sums add_products(Sums sums, Weights w, const Input* four) {
   int32_t even, odd;
   __builtin_memcpy(&even, four, 4);
   __builtin_memcpy(&odd, four + 2, 4);
-  const __m512i first =
-      _mm512_add_epi32((__m512i)sums.v, _mm512_madd_epi16(w.even, _mm512_set1_epi32(even)));
+  const __m512i first = _mm512_add_epi32((__m512i)sums.v, _mm512_madd_epi16(w.even, _mm512_set1_epi32(even)));
   return {(Ints)_mm512_add_epi32(first, _mm512_madd_epi16(w.odd, _mm512_set1_epi32(odd)))};
 }
 LSP_INLINE Vec to_floats(Sums sums) { return {_mm512_cvtepi32_ps((__m512i)sums.v)}; }
@@ -139,8 +138,7 @@ LSP_INLINE Sums sums_from(int32_t start) {
 }
 LSP_INLINE Weights load_weights(const uint8_t* p) {
   Weights w;
-  for (int i = 0; i < 4; ++i)
-    w.q[i] = vreinterpretq_s8_u8(veorq_u8(vld1q_u8(p + 16 * i), vdupq_n_u8(0x80)));
+  for (int i = 0; i < 4; ++i) w.q[i] = vreinterpretq_s8_u8(veorq_u8(vld1q_u8(p + 16 * i), vdupq_n_u8(0x80)));
   return w;
 }
 LSP_INLINE Sums add_products(Sums sums, Weights w, const Input* four) {
@@ -232,8 +230,8 @@ LSP_INLINE void store_weights(uint8_t* to, const Vec (&sums)[4]) {
   const __m512i low = _mm512_set1_epi32(0xff);
   __m512i bytes = _mm512_set1_epi32(static_cast<int>(0x80808080u));
   for (int j = 0; j < 4; ++j)
-    bytes = _mm512_xor_si512(
-        bytes, _mm512_slli_epi32(_mm512_and_si512(_mm512_castps_si512(sums[j].v), low), 8 * j));
+    bytes = _mm512_xor_si512(bytes,
+                             _mm512_slli_epi32(_mm512_and_si512(_mm512_castps_si512(sums[j].v), low), 8 * j));
   _mm512_storeu_si512(to, bytes);
 #else
   for (int j = 0; j < 4; ++j) {

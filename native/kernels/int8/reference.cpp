@@ -22,7 +22,7 @@ QuantizedRows quantize_rows(const float* matrix, int64_t rows, int64_t k, int64_
       const bool zeros = largest < 0x1p-100f;
       const float inverse = zeros ? 0.0f : 127.0f / largest;
       for (int64_t i = 0; i < count; ++i)
-        out.values.push_back(finite ? std::nearbyint(from[i] * inverse) : 0.0f);
+        out.values.push_back(finite ? std::nearbyint(from[i] * inverse) + 0.0f : 0.0f);  // no negative zero
       out.scales.push_back(!finite ? NAN : zeros ? 0.0f : largest / 127.0f);
     }
   return out;
