@@ -194,9 +194,9 @@ class LayerForward {
         {layer.q, a_.k, a_.v, model_.cosine(), model_.sine(), rope_positions_.of(index), batch_.writes.data(),
          static_cast<int64_t>(batch_.writes.size()), offset, t_, c_.heads, c_.kv_heads, c_.head_size});
     model_.kernels().attention->forward(
-        model_.exec(),
-        {layer.attention, layer.lse, layer.q, batch_.blocks.data(), offset, batch_.segments.data(),
-         static_cast<int64_t>(batch_.segments.size()), c_.heads, c_.kv_heads, c_.head_size});
+        model_.exec(), {layer.attention, a_.keep() == Keep::nothing ? nullptr : layer.lse, layer.q,
+                        batch_.blocks.data(), offset, batch_.segments.data(),
+                        static_cast<int64_t>(batch_.segments.size()), c_.heads, c_.kv_heads, c_.head_size});
   }
 
   Model& model_;
