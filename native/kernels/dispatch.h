@@ -38,6 +38,8 @@ struct Kernels {
   const RopeKernels* rope;
   const SamplingKernels* sampling;
   const SwigluKernels* swiglu;
+  // The same contracts with products in bfloat16.
+  const LinearKernels* linear_bf16 = nullptr;
 };
 
 // Variants compiled in that this processor runs, best first; `portable` always comes last.
