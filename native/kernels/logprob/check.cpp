@@ -128,6 +128,14 @@ void compare_subsets(Case& c, const Problem& p, const Tensors& whole, const Kern
       exec, {dhidden.data(), nullptr, p.dlogprob.data(), find(whole, "lse").values.data(), p.hidden.data(),
              p.panels.data(), p.targets.data(), p.t, p.c, p.v, p.inverse_temperature, 0, p.v});
   same("dhidden", dhidden);
+  // Logits that were kept.
+  std::vector<float> dweight = p.dweight_panels;
+  kernels.logprob->backward(
+      exec,
+      {dhidden.data(), dweight.data(), p.dlogprob.data(), find(whole, "lse").values.data(), p.hidden.data(),
+       p.panels.data(), p.targets.data(), p.t, p.c, p.v, p.inverse_temperature, 0, p.v, logits.data()});
+  same("dhidden", dhidden);
+  same("dweight", from_panels(dweight, p.v, p.c));
 }
 
 void compare_batches(Case& c, const Problem& p, const Tensors& whole, const Kernels& kernels, Exec& exec) {

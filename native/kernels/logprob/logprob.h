@@ -1,6 +1,6 @@
 // logprob: LM head, log-softmax, gather and entropy in one pass over the vocabulary, and the gradients. The
-// logits of a training batch never exist together: they are made in chunks of 512 columns, forward and again
-// backward.
+// logits of a training batch need not exist together: they are made in chunks of 512 columns, forward and
+// again backward, or kept in between for as many rows as the caller has memory for.
 //
 // Dimensions: T rows (tokens whose successor is scored), C hidden, V vocabulary.
 //   z[t][v]    = inverse_temperature * sum_c hidden[t][c] weight[v][c]
@@ -22,10 +22,10 @@ constexpr int64_t kVocabChunk = 512;
 static inline int64_t vocab_chunks(int64_t v) { return (v + kVocabChunk - 1) / kVocabChunk; }
 
 struct LogprobForward {
-  float* logprob;  // (T), or null (then targets may be null)
-  float* lse;      // (T), or null
-  float* entropy;  // (T), or null
-  float* logits;   // (T, V) raw logits (not divided by the temperature), or null: for sampling a few rows
+  float* logprob;          // (T), or null (then targets may be null)
+  float* lse;              // (T), or null
+  float* entropy;          // (T), or null
+  float* logits;           // (T, V) raw logits (not divided by the temperature), or null
   const float* hidden;     // (T, C)
   Panels weight;           // (ceil(V/32), C, 32)
   const int32_t* targets;  // (T)
@@ -48,7 +48,8 @@ struct LogprobBackward {
   const int32_t* targets;  // (T)
   int64_t t, c, v;
   float inverse_temperature;
-  int64_t first, last;  // columns [first, last), cut at multiples of kVocabChunk
+  int64_t first, last;            // columns [first, last), cut at multiples of kVocabChunk
+  const float* logits = nullptr;  // (T, V) as the forward pass left them, or null: computed once more
 };
 
 struct LogprobKernels {
