@@ -40,6 +40,7 @@ struct Kernels {
   const SwigluKernels* swiglu;
   // The same contracts with products in bfloat16.
   const LinearKernels* linear_bf16 = nullptr;
+  const LogprobKernels* logprob_bf16 = nullptr;
 };
 
 // Variants compiled in that this processor runs, best first; `portable` always comes last.

@@ -62,39 +62,58 @@ class GemmBf16Run {
     const typename Bf16Product::Scope scope;
     const int64_t depth = min_of(depth_each_, g_.k - k_offset);
     int64_t row = -1, rows = 0;  // of the block in `a`
-    for (Claims::Unit unit = claims.take(-1); unit.row_block >= 0; unit = claims.take(unit.row_block)) {
+    for (Claims::Unit unit = claims.take(-1), next; unit.row_block >= 0; unit = next) {
+      next = claims.take(unit.row_block);
       if (row != unit.row_block * rows_each_) {
         row = unit.row_block * rows_each_;
         rows = min_of(rows_each_, g_.m - row);
         Bf16Product::pack_a(g_.a, row, rows, k_offset, depth, a);
       }
-      const GemmPart<B>* part = g_.parts;
-      int64_t index = unit.panel;
-      for (int64_t count; index >= (count = ceil_div(part->n, kPanelColumns)); ++part) index -= count;
-      Bf16Product::pack_b(part->b, index, k_offset, depth, b);
-      product(*part, index, row, rows, depth, g_.accumulate || k_offset > 0, a, b, spare);
+      const Panel panel = panel_of(unit);
+      const Panel then = panel_of(next.row_block < 0 ? unit : next);
+      const int64_t tiles = ceil_div(rows, Bf16Product::kRowsFetched);
+      const Next fetched{then.part->b.ahead(then.index, k_offset, depth, tiles), then.c};
+      const auto multiply = [&](float* c, int64_t c_row, bool accumulate) {
+        Bf16Product::multiply(rows, a, panel.part->b, panel.index, k_offset, depth, b, c, c_row, accumulate,
+                              fetched);
+      };
+      product(panel, rows, g_.accumulate || k_offset > 0, spare, multiply);
       if (k_offset + depth == g_.k) epilogue_(row, rows, unit.panel);
     }
   }
 
+  struct Panel {
+    const GemmPart<B>* part;
+    int64_t index;  // within the part
+    float* c;       // its first row
+  };
+
+  Panel panel_of(const Claims::Unit& unit) const {
+    const GemmPart<B>* part = g_.parts;
+    int64_t index = unit.panel;
+    for (int64_t count; index >= (count = ceil_div(part->n, kPanelColumns)); ++part) index -= count;
+    return {part, index, part->c + index * part->c_panel + unit.row_block * rows_each_ * part->c_row};
+  }
+
   // Where fewer than 32 columns are left, `spare` takes them: see gemm.h.
-  static void product(const GemmPart<B>& part, int64_t panel, int64_t row, int64_t rows, int64_t depth,
-                      bool accumulate, const Value* a, const Value* b, float* spare) {
-    float* c = part.c + panel * part.c_panel + row * part.c_row;
-    const int64_t columns = min_of(kPanelColumns, part.n - panel * kPanelColumns);
-    if (columns == kPanelColumns || part.c_panel != kPanelColumns) {
-      Bf16Product::multiply(rows, a, b, c, part.c_row, depth, accumulate);
-      return;
-    }
+  template <class Multiply>
+  static void product(const Panel& panel, int64_t rows, bool accumulate, float* spare,
+                      const Multiply& multiply) {
+    const GemmPart<B>& part = *panel.part;
+    const int64_t columns = min_of(kPanelColumns, part.n - panel.index * kPanelColumns);
+    if (columns == kPanelColumns || part.c_panel != kPanelColumns)
+      return multiply(panel.c, part.c_row, accumulate);
     const int low = static_cast<int>(min_of(columns, kLanes)), high = static_cast<int>(columns - low);
     for (int64_t i = 0; accumulate && i < rows; ++i) {
-      store(spare + i * kPanelColumns, load_first(c + i * part.c_row, low));
-      store(spare + i * kPanelColumns + kLanes, load_first(c + i * part.c_row + low, high));
+      const float* from = panel.c + i * part.c_row;
+      store(spare + i * kPanelColumns, load_first(from, low));
+      store(spare + i * kPanelColumns + kLanes, load_first(from + low, high));
     }
-    Bf16Product::multiply(rows, a, b, spare, kPanelColumns, depth, accumulate);
+    multiply(spare, kPanelColumns, accumulate);
     for (int64_t i = 0; i < rows; ++i) {
-      store_first(c + i * part.c_row, load(spare + i * kPanelColumns), low);
-      if (high > 0) store_first(c + i * part.c_row + low, load(spare + i * kPanelColumns + kLanes), high);
+      float* to = panel.c + i * part.c_row;
+      store_first(to, load(spare + i * kPanelColumns), low);
+      if (high > 0) store_first(to + low, load(spare + i * kPanelColumns + kLanes), high);
     }
   }
 

@@ -83,69 +83,106 @@ static void pack_tiles(const Left& a, int64_t first, int64_t rows, int64_t k_off
 // Bytes ahead of what is being packed: the panel after this one lies behind it.
 constexpr int64_t kPackAhead = 2048;
 
-// Rows 2j and 2j + 1 of a block of B, of which `left` are there, the first `columns` of 32 columns.
-LSP_INLINE void store_row_pair(const float* from, int64_t row, int64_t left, int64_t columns, uint16_t* to) {
-  const bool odd = left > 1;
-  for (int64_t c = 0; c < 2; ++c) {
-    const int n = static_cast<int>(max_of(0, min_of(kLanes, columns - c * kLanes)));
-    const auto part = [&](const float* at) { return n > 0 ? load_n(at + c * kLanes, n) : zero(); };
-    store_pairs(to + c * kTileSize,
-                left > 0 ? round_interleaved(part(from), odd ? part(from + row) : zero()) : Pairs{});
-  }
+// Rows of a block of B, each of 32 columns, as pairs of rows; those from `rows` on and columns from `columns`
+// on are zero.
+LSP_INLINE void store_row_pair(const float* even, const float* odd, uint16_t* to) {
+  store_pairs(to, round_interleaved(load(even), load(odd)));
+  store_pairs(to + kTileSize, round_interleaved(load(even + kLanes), load(odd + kLanes)));
 }
-LSP_INLINE void store_row_pair(const uint16_t* from, int64_t left, uint16_t* to) {
+LSP_INLINE void store_row_pair(const uint16_t* even, const uint16_t* odd, uint16_t* to) {
   const auto half = [](const uint16_t* at) {
     return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(at));
   };
   for (int64_t c = 0; c < 2; ++c) {
-    const __m256i even = left > 0 ? half(from + c * kLanes) : __m256i{};
-    const __m256i odd = left > 1 ? half(from + kPanelColumns + c * kLanes) : __m256i{};
-    store_pairs(to + c * kTileSize, interleave(_mm512_inserti64x4(_mm512_castsi256_si512(even), odd, 1)));
+    const __m512i low = _mm512_castsi256_si512(half(even + c * kLanes));
+    store_pairs(to + c * kTileSize, interleave(_mm512_inserti64x4(low, half(odd + c * kLanes), 1)));
+  }
+}
+// `fetch(pair)` is called before each pair of rows.
+template <class T, class Fetch>
+LSP_INLINE void pack_row_block(const T* from, int64_t row, int64_t rows, int64_t columns, uint16_t* out,
+                               const Fetch& fetch) {
+  if (rows >= kBlock && columns >= kPanelColumns) {
+    for (int64_t j = 0; j < 16; ++j, from += 2 * row, out += kBlock) {
+      fetch(from);
+      store_row_pair(from, from + row, out);
+    }
+    return;
+  }
+  for (int64_t j = 0; j < 16; ++j, from += 2 * row, out += kBlock) {
+    alignas(64) T pair[2 * kPanelColumns] = {};
+    for (int64_t i = 0; i < min_of(2, rows - 2 * j); ++i)
+      for (int64_t c = 0; c < min_of(kPanelColumns, columns); ++c)
+        pair[i * kPanelColumns + c] = from[i * row + c];
+    store_row_pair(pair, pair + kPanelColumns, out);
   }
 }
 
-// Rows [k_offset, k_offset + k) of a panel of B.
-static void pack_panel(const PanelFactor<float>& b, int64_t panel, int64_t k_offset, int64_t k,
-                       uint16_t* out) {
-  const float* from = b.block(panel, k_offset, k, nullptr);
-  for (int64_t p = 0; p < k; p += kBlock, out += 2 * kTileSize)
-    for (int64_t j = 0; j < 16; ++j, from += 2 * kPanelColumns) {
-      for (int64_t line = 0; line < 4; ++line)
-        __builtin_prefetch(reinterpret_cast<const char*>(from) + kPackAhead + 64 * line, 0, 2);
-      store_row_pair(from, kPanelColumns, k - p - 2 * j, kPanelColumns, out + j * kBlock);
-    }
-}
-static void pack_panel(const PanelFactor<uint16_t>& b, int64_t panel, int64_t k_offset, int64_t k,
-                       uint16_t* out) {
-  const uint16_t* from = b.block(panel, k_offset, k, nullptr);
-  for (int64_t p = 0; p < k; p += kBlock, out += 2 * kTileSize)
-    for (int64_t j = 0; j < 16; ++j, from += 2 * kPanelColumns) {
-      for (int64_t line = 0; line < 2; ++line)
-        __builtin_prefetch(reinterpret_cast<const char*>(from) + kPackAhead + 64 * line, 0, 2);
-      store_row_pair(from, k - p - 2 * j, out + j * kBlock);
-    }
-}
-static void pack_panel(const RowsFactor& b, int64_t panel, int64_t k_offset, int64_t k, uint16_t* out) {
-  const float* from = b.rows + k_offset * b.row + panel * kPanelColumns;
-  const int64_t columns = b.n - panel * kPanelColumns;
-  for (int64_t p = 0; p < k; p += kBlock, out += 2 * kTileSize)
-    for (int64_t j = 0; j < 16; ++j, from += 2 * b.row)
-      store_row_pair(from, b.row, k - p - 2 * j, columns, out + j * kBlock);
-}
+// Rows [k_offset, k_offset + k) of a panel of B, as blocks of 32; the last one may have fewer.
+template <class B>
+class PanelBlocks;
+
 template <class T>
-static void pack_panel(const TransposedFactor<T>& b, int64_t panel, int64_t k_offset, int64_t k,
-                       uint16_t* out) {
-  const int64_t width = min_of(kPanelColumns, b.depth - panel * kPanelColumns);
-  const T* from = b.from(panel, k_offset);
-  for (int64_t p = 0; p < k; p += kBlock, from += b.depth * kPanelColumns)
+class PanelBlocks<PanelFactor<T>> {
+ public:
+  PanelBlocks(const PanelFactor<T>& b, int64_t panel, int64_t k_offset, int64_t k)
+      : from_(b.block(panel, k_offset, k, nullptr)), k_(k) {}
+  void pack(int64_t block, uint16_t* out) const {
+    pack_row_block(from_ + block * kBlock * kPanelColumns, kPanelColumns, k_ - block * kBlock, kPanelColumns,
+                   out, [](const T* from) {
+                     const char* ahead = reinterpret_cast<const char*>(from) + kPackAhead;
+                     for (size_t byte = 0; byte < 2 * kPanelColumns * sizeof(T); byte += 64)
+                       __builtin_prefetch(ahead + byte, 0, 2);
+                   });
+  }
+
+ private:
+  const T* from_;
+  const int64_t k_;
+};
+
+template <>
+class PanelBlocks<RowsFactor> {
+ public:
+  PanelBlocks(const RowsFactor& b, int64_t panel, int64_t k_offset, int64_t k)
+      : from_(b.rows + k_offset * b.row + panel * kPanelColumns),
+        row_(b.row),
+        columns_(b.n - panel * kPanelColumns),
+        k_(k) {}
+  void pack(int64_t block, uint16_t* out) const {
+    pack_row_block(from_ + block * kBlock * row_, row_, k_ - block * kBlock, columns_, out,
+                   [](const float*) {});
+  }
+
+ private:
+  const float* from_;
+  const int64_t row_, columns_, k_;
+};
+
+template <class T>
+class PanelBlocks<TransposedFactor<T>> {
+ public:
+  PanelBlocks(const TransposedFactor<T>& b, int64_t panel, int64_t k_offset, int64_t k)
+      : from_(b.from(panel, k_offset)),
+        block_(b.depth * kPanelColumns),
+        width_(b.depth - panel * kPanelColumns),
+        k_(k) {}
+  void pack(int64_t block, uint16_t* out) const {
+    const T* from = from_ + block * block_;
     for (int64_t column = 0; column < kPanelColumns; column += kLanes, out += kTileSize) {
       Pairs pairs[16];
       for (int64_t i = 0; i < 16; ++i)
-        pairs[i] = column + i < width ? load_pairs(from + (column + i) * kPanelColumns, k - p) : Pairs{};
+        pairs[i] = column + i < width_ ? load_pairs(from + (column + i) * kPanelColumns, k_ - block * kBlock)
+                                       : Pairs{};
       transpose_pairs(pairs);
       for (int64_t i = 0; i < 16; ++i) store_pairs(out + i * kBlock, pairs[i]);
     }
-}
+  }
+
+ private:
+  const T* from_;
+  const int64_t block_, width_, k_;
+};
 
 }  // namespace LSP_ISA
 }  // namespace lsp

@@ -16,108 +16,137 @@ namespace LSP_ISA {
 
 LSP_INLINE int64_t round_up(int64_t n, int64_t step) { return ceil_div(n, step) * step; }
 
+// What the product after this one reads and writes, to be fetched meanwhile.
+struct Next {
+  Ahead b;  // for tiles of Bf16Product::kRowsFetched rows
+  const float* c;
+};
+
 #if defined(__AVX512BF16__)
 
 struct Bf16Product {
   using Value = uint16_t;
+  static constexpr int64_t kRowsFetched = 2 * kTileRows;
 
   static void pack_a(const Left& a, int64_t first, int64_t rows, int64_t k_offset, int64_t k, Value* out) {
     pack_tiles(a, first, rows, k_offset, k, out);
   }
-  template <class B>
-  static const Value* pack_b(const B& b, int64_t panel, int64_t k_offset, int64_t k, Value* out) {
-    pack_panel(b, panel, k_offset, k, out);
-    return out;
-  }
-
 #if defined(__AMX_BF16__)
 
   // Around the calls of multiply() in a thread.
   using Scope = TileScope;
 
-  // c (rows, 32) = or += a b.
-  static void multiply(int64_t rows, const Value* a, const Value* b, float* c, int64_t c_row, int64_t k,
-                       bool accumulate) {
-    before_tile_loads();
-    const int64_t blocks = ceil_div(k, kBlock), tile = blocks * kTileSize;
-    int64_t row = 0;
-    for (; row + 2 * kTileRows <= rows; row += 2 * kTileRows, a += 2 * tile)
-      two_tiles(a, a + tile, b, c + row * c_row, c_row, blocks, accumulate);
-    for (; row < rows; row += kTileRows, a += tile) {
-      const int64_t left = rows - row;
-      float* to = c + row * c_row;
-      if (left >= kTileRows) {
-        one_tile(a, b, to, c_row, blocks, accumulate);
-        continue;
-      }
-      alignas(64) float spare[kTileRows * kPanelColumns];
-      if (accumulate) copy_rows(left, to, c_row, spare, kPanelColumns);
-      before_tile_loads();
-      one_tile(a, b, spare, kPanelColumns, blocks, accumulate);
-      copy_rows(left, spare, kPanelColumns, to, c_row);
+  // c (rows, 32) = or += a B, for k rows of a panel of B from k_offset on; `packed` is scratch for them.
+  // next_c is what the next product will write.
+  template <class B>
+  static void multiply(int64_t rows, const Value* a, const B& b, int64_t panel, int64_t k_offset, int64_t k,
+                       Value* packed, float* c, int64_t c_row, bool accumulate, Next next) {
+    const PanelBlocks<B> panel_blocks(b, panel, k_offset, k);
+    const int64_t blocks = ceil_div(k, kBlock);
+    const Sum sum{c_row, blocks, accumulate};
+    if (rows <= kTwoTiles) {
+      // Packed once, used once: block by block, so that the multiplications hide behind the memory.
+      const auto at = [&](int64_t i) { return packed + i % 4 * (2 * kTileSize); };
+      panel_blocks.pack(0, packed);
+      next.b.times = 0;  // a panel is fetched while it is packed
+      tiles(rows, a, c, next, sum, [&](int64_t i) {
+        if (i + 1 < blocks) panel_blocks.pack(i + 1, at(i + 1));
+        before_tile_loads();
+        return at(i);
+      });
+      return;
+    }
+    for (int64_t i = 0; i < blocks; ++i) panel_blocks.pack(i, packed + 2 * i * kTileSize);
+    for (int64_t row = 0; row < rows; row += kTwoTiles, next.b.at += next.b.tile) {
+      float *to = c + row * c_row, *then = to + kTwoTiles * c_row;
+      tiles(min_of(kTwoTiles, rows - row), a + row * blocks * kBlock, to,
+            {next.b, row + kTwoTiles < rows ? then : next.c}, sum,
+            [&](int64_t i) { return packed + 2 * i * kTileSize; });
     }
   }
 
  private:
+  static constexpr int64_t kTwoTiles = 2 * kTileRows;
+
+  struct Sum {
+    int64_t c_row, blocks;
+    bool accumulate;
+  };
+
+  // At most 32 rows; block(i) is where the two tiles of B's block i are.
+  template <class Block>
+  static void tiles(int64_t rows, const Value* a, float* c, const Next& next, const Sum& sum,
+                    const Block& block) {
+    if (rows == kTwoTiles) return tiles<2>(a, c, next, sum, block);
+    if (rows == kTileRows) return tiles<1>(a, c, next, sum, block);
+    alignas(64) float spare[kTwoTiles * kPanelColumns];
+    if (sum.accumulate) copy_rows(rows, c, sum.c_row, spare, kPanelColumns);
+    const Sum to_spare{kPanelColumns, sum.blocks, sum.accumulate};
+    if (rows > kTileRows) {
+      tiles<2>(a, spare, next, to_spare, block);
+    } else {
+      tiles<1>(a, spare, next, to_spare, block);
+    }
+    copy_rows(rows, spare, kPanelColumns, c, sum.c_row);
+  }
+
   static void copy_rows(int64_t rows, const float* from, int64_t from_row, float* to, int64_t to_row) {
     for (int64_t i = 0; i < rows; ++i)
       for (int64_t v = 0; v < kPanelColumns; v += kLanes)
         store(to + i * to_row + v, load(from + i * from_row + v));
   }
 
-  static void two_tiles(const Value* a0, const Value* a1, const Value* b, float* c, int64_t c_row,
-                        int64_t blocks, bool accumulate) {
-    const int64_t bytes = 4 * c_row;
-    float* below = c + kTileRows * c_row;
-    if (accumulate) {
+  // `High` tiles of 16 rows by two of 16 columns. Tile loads and stores wait for each cache line that is not
+  // there, so the next ones are fetched meanwhile.
+  template <int High, class Block>
+  static void tiles(const Value* a, float* c, Next next, const Sum& sum, const Block& block) {
+    const int64_t bytes = 4 * sum.c_row, tile = sum.blocks * kTileSize;
+    const int64_t fetched_rows = ceil_div(kTwoTiles, sum.blocks);
+    float* below = c + kTileRows * sum.c_row;
+    before_tile_loads();
+    if (sum.accumulate) {
       _tile_loadd(0, c, bytes);
       _tile_loadd(1, c + kLanes, bytes);
-      _tile_loadd(2, below, bytes);
-      _tile_loadd(3, below + kLanes, bytes);
+      if constexpr (High == 2) {
+        _tile_loadd(2, below, bytes);
+        _tile_loadd(3, below + kLanes, bytes);
+      }
     } else {
       _tile_zero(0);
       _tile_zero(1);
-      _tile_zero(2);
-      _tile_zero(3);
+      if constexpr (High == 2) {
+        _tile_zero(2);
+        _tile_zero(3);
+      }
     }
-    for (int64_t i = 0; i < blocks; ++i) {
-      _tile_loadd(4, a0, 64);
+    for (int64_t i = 0; i < sum.blocks; ++i, a += kTileSize) {
+      for (int64_t row = 0; row < fetched_rows; ++row, next.c += sum.c_row) {
+        __builtin_prefetch(next.c, 1, 3);
+        __builtin_prefetch(next.c + kLanes, 1, 3);
+      }
+      for (int64_t j = 0; j < next.b.times; ++j) {
+        const char* at = next.b.at + i * next.b.block + j * next.b.step;
+        __builtin_prefetch(at, 0, 2);
+        __builtin_prefetch(at + 64, 0, 2);
+      }
+      const Value* b = block(i);
+      _tile_loadd(4, a, 64);
       _tile_loadd(6, b, 64);
       _tile_loadd(7, b + kTileSize, 64);
-      _tile_loadd(5, a1, 64);
+      if constexpr (High == 2) _tile_loadd(5, a + tile, 64);
       _tile_dpbf16ps(0, 4, 6);
       _tile_dpbf16ps(1, 4, 7);
-      _tile_dpbf16ps(2, 5, 6);
-      _tile_dpbf16ps(3, 5, 7);
-      a0 += kTileSize;
-      a1 += kTileSize;
-      b += 2 * kTileSize;
+      if constexpr (High == 2) {
+        _tile_dpbf16ps(2, 5, 6);
+        _tile_dpbf16ps(3, 5, 7);
+      }
     }
     _tile_stored(0, c, bytes);
     _tile_stored(1, c + kLanes, bytes);
-    _tile_stored(2, below, bytes);
-    _tile_stored(3, below + kLanes, bytes);
-  }
-
-  static void one_tile(const Value* a, const Value* b, float* c, int64_t c_row, int64_t blocks,
-                       bool accumulate) {
-    const int64_t bytes = 4 * c_row;
-    if (accumulate) {
-      _tile_loadd(0, c, bytes);
-      _tile_loadd(1, c + kLanes, bytes);
-    } else {
-      _tile_zero(0);
-      _tile_zero(1);
+    if constexpr (High == 2) {
+      _tile_stored(2, below, bytes);
+      _tile_stored(3, below + kLanes, bytes);
     }
-    for (int64_t i = 0; i < blocks; ++i) {
-      _tile_loadd(4, a + i * kTileSize, 64);
-      _tile_loadd(6, b + 2 * i * kTileSize, 64);
-      _tile_loadd(7, b + (2 * i + 1) * kTileSize, 64);
-      _tile_dpbf16ps(0, 4, 6);
-      _tile_dpbf16ps(1, 4, 7);
-    }
-    _tile_stored(0, c, bytes);
-    _tile_stored(1, c + kLanes, bytes);
   }
 
 #else
@@ -126,13 +155,16 @@ struct Bf16Product {
     Scope() {}
   };
 
-  static void multiply(int64_t rows, const Value* a, const Value* b, float* c, int64_t c_row, int64_t k,
-                       bool accumulate) {
+  template <class B>
+  static void multiply(int64_t rows, const Value* a, const B& b, int64_t panel, int64_t k_offset, int64_t k,
+                       Value* packed, float* c, int64_t c_row, bool accumulate, const Next&) {
+    const PanelBlocks<B> panel_blocks(b, panel, k_offset, k);
     const int64_t blocks = ceil_div(k, kBlock);
+    for (int64_t i = 0; i < blocks; ++i) panel_blocks.pack(i, packed + 2 * i * kTileSize);
     for (int64_t row = 0; row < rows; row += kHeight) {
       const Value* from = a + row / kTileRows * blocks * kTileSize + row % kTileRows * kBlock;
       with_height<kHeight>(static_cast<int>(min_of(kHeight, rows - row)), [&](auto height) {
-        few_rows<decltype(height)::rows>(from, b, c + row * c_row, c_row, blocks, accumulate);
+        few_rows<decltype(height)::rows>(from, packed, c + row * c_row, c_row, blocks, accumulate);
       });
     }
   }
@@ -171,6 +203,7 @@ struct Bf16Product {
 // Rounded values, held as floats.
 struct Bf16Product {
   using Value = float;
+  static constexpr int64_t kRowsFetched = kRows;
   struct Scope {
     Scope() {}
   };
@@ -180,24 +213,22 @@ struct Bf16Product {
     round_values(out, out, rows * k);
   }
   template <class B>
-  static const Value* pack_b(const B& b, int64_t panel, int64_t k_offset, int64_t k, Value* out) {
-    round_values(b.block(panel, k_offset, k, out), out, k * kPanelColumns);
-    return out;
-  }
-  static const Value* pack_b(const PanelFactor<uint16_t>& b, int64_t panel, int64_t k_offset, int64_t k,
-                             Value* out) {
-    const uint16_t* from = b.block(panel, k_offset, k, nullptr);
-    for (int64_t i = 0; i < k * kPanelColumns; i += kLanes) store(out + i, load(from + i));
-    return out;
-  }
-
-  static void multiply(int64_t rows, const Value* a, const Value* b, float* c, int64_t c_row, int64_t k,
-                       bool accumulate) {
-    packed_product(rows, a, b, c, c_row, k, accumulate ? Into::kSum : Into::kNew,
-                   contiguous_ahead(b, sizeof(Value) * kPanelColumns, k, ceil_div(rows, kRows)), c);
+  static void multiply(int64_t rows, const Value* a, const B& b, int64_t panel, int64_t k_offset, int64_t k,
+                       Value* packed, float* c, int64_t c_row, bool accumulate, Next next) {
+    pack_b(b, panel, k_offset, k, packed);
+    packed_product(rows, a, packed, c, c_row, k, accumulate ? Into::kSum : Into::kNew, next.b, next.c);
   }
 
  private:
+  template <class B>
+  static void pack_b(const B& b, int64_t panel, int64_t k_offset, int64_t k, Value* out) {
+    round_values(b.block(panel, k_offset, k, out), out, k * kPanelColumns);
+  }
+  static void pack_b(const PanelFactor<uint16_t>& b, int64_t panel, int64_t k_offset, int64_t k, Value* out) {
+    const uint16_t* from = b.block(panel, k_offset, k, nullptr);
+    for (int64_t i = 0; i < k * kPanelColumns; i += kLanes) store(out + i, load(from + i));
+  }
+
   static void round_values(const float* from, float* to, int64_t count) {
     for (int64_t i = 0; i < count; ++i) {
       uint32_t bits;

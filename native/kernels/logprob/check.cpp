@@ -37,6 +37,8 @@ struct Problem {
   double work() const { return 4.0 * static_cast<double>(t * c * v); }
 };
 
+using Table = const LogprobKernels* Kernels::*;
+
 // Rows [first, first + count) forward and backward; the gradients are made in one go, or if `cut` is not 0
 // with a cut after that many rows and another after the first chunk of the vocabulary.
 Tensors run(const Problem& p, const Kernels& kernels, Exec& exec, int64_t first, int64_t count, int64_t cut) {
