@@ -164,7 +164,7 @@ class LayerForward {
       const int64_t n = model_.parameters()[projection.weight].rows;
       parts[count++] = {model_.panels(projection.weight), n, projection.y, n};
     }
-    model_.kernels().linear->forward(model_.exec(), {parts, count, x, k, t_, k});
+    model_.linear().forward(model_.exec(), {parts, count, x, k, t_, k});
     adapter_forward(model_, projections.begin(), count, x, k, t_);
   }
 

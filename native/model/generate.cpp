@@ -96,7 +96,7 @@ class Generator {
     const int64_t rows = static_cast<int64_t>(hidden_.size()) / c_.hidden;
     logits_.reserve(rows * c_.vocab);
     std::vector<float> lse(static_cast<size_t>(rows)), entropy(static_cast<size_t>(rows));
-    model_.kernels().logprob->forward(
+    model_.logprob().forward(
         model_.exec(), {nullptr, lse.data(), entropy.data(), logits_.data(), hidden_.data(),
                         model_.panels(model_.parameters().head()), nullptr, rows, c_.hidden, c_.vocab, 1.0f});
     const std::vector<int32_t> tokens = draw();
