@@ -5,6 +5,7 @@
 import { readFileSync } from 'node:fs';
 import { Learner } from '../learn/learner';
 import { LanguageModel } from '../model/language-model';
+import type { Compute } from '../model/loading';
 import type { Completion, TrainingGroup } from '../model/types';
 import { expectInteger, expectOneOf } from '../options';
 import type { Workload } from './operations';
@@ -36,6 +37,8 @@ export interface Training extends AsyncDisposable {
 export interface TrainingOptions {
   threads?: number;
   mode?: BenchMode;
+  /** Of matrix products; with the mode `lora` the base is held in it, too. */
+  compute?: Compute;
   signal?: AbortSignal;
 }
 
@@ -44,9 +47,9 @@ const KL_WEIGHT = 0.04;
 /** Loads a model for a mode: the one place that knows what a mode means. @throws LspError as `LanguageModel.load` */
 export async function openTraining(source: string, options: TrainingOptions = {}): Promise<Training> {
   const mode = expectOneOf('mode', options.mode ?? 'exact', BENCH_MODES);
-  const { threads, signal } = options;
-  const loading = { ...(threads && { threads }), ...(signal && { signal }) };
-  const model = await LanguageModel.load(source, loading);
+  const { threads, compute = 'f32', signal } = options;
+  const loading = { compute, ...(threads && { threads }), ...(signal && { signal }) };
+  const model = await LanguageModel.load(source, { ...loading, dtype: mode === 'lora' ? compute : 'f32' });
   try {
     const lora = mode === 'lora' ? { lora: {} } : {};
     const learner = await Learner.create(model, { learningRate: 1e-6, maxGradNorm: 1, ...lora });

@@ -10,6 +10,7 @@ import { z } from 'zod';
 import type { LspError } from '../errors';
 import { LOSS_NAMES } from '../lsp/loss-recipes';
 import { LORA_TARGETS, MAX_RANK } from '../model/adapter/lora';
+import { COMPUTES } from '../model/loading';
 import { WEIGHT_TYPES } from '../model/memory';
 import { SAMPLING_PRECISIONS } from '../model/types';
 import { describe, invalid, isRecord, nearestName, unknownOption } from '../options';
@@ -125,6 +126,11 @@ const schema = z.strictObject({
     description: 'estimator of the KL to the starting model',
   }),
   klBeta: number({ group: LEARNING, description: 'weight of the KL; 0 is off' }, 0),
+  compute: choice(COMPUTES, {
+    group: LEARNING,
+    description:
+      'of matrix products, in sampling and training: bf16 rounds their factors; see docs/precision.md',
+  }).optional(),
   loraRank: integer(
     { group: LORA, description: 'train a LoRA adapter of this rank; the weights stay as they are' },
     1,

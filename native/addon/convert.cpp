@@ -328,6 +328,14 @@ Precision to_precision(const Napi::Value& value, const std::string& name) {
   reject_value("'f32' or 'int8'", name, value);
 }
 
+Compute to_compute(const Napi::Value& value, const std::string& name) {
+  if (value.IsUndefined()) return Compute::f32;
+  const std::string text = to_string(value, name);
+  if (text == "f32") return Compute::f32;
+  if (text == "bf16") return Compute::bf16;
+  reject_value("'f32' or 'bf16'", name, value);
+}
+
 StoredType to_float_type(const Napi::Value& value, const std::string& name) {
   const StoredType type = to_stored_type(value, name);
   if (type != StoredType::f32 && type != StoredType::f16 && type != StoredType::bf16) {

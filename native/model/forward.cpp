@@ -174,7 +174,7 @@ class LayerForward {
       const int64_t n = model_.parameters()[projection.weight].rows;
       parts[count++] = {model_.panels(projection.weight), n, projection.y, n};
     }
-    model_.kernels().linear->forward(model_.exec(), {parts, count, x, k, t_, k});
+    model_.linear().forward(model_.exec(), {parts, count, x, k, t_, k});
   }
 
   void project_int8(std::initializer_list<AdaptedPart> projections, const float* x, int64_t k) {
