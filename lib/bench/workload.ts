@@ -6,6 +6,7 @@ import { readFileSync } from 'node:fs';
 import { DEFAULT_MAX_WEIGHT, ImportanceWeights } from '../learn/importance';
 import { Learner } from '../learn/learner';
 import { LanguageModel } from '../model/language-model';
+import type { Compute } from '../model/loading';
 import type { Completion, SamplingPrecision, TrainingGroup } from '../model/types';
 import { expectInteger, expectOneOf } from '../options';
 import type { Workload } from './operations';
@@ -42,6 +43,8 @@ export interface Training extends AsyncDisposable {
 export interface TrainingOptions {
   threads?: number;
   mode?: BenchMode;
+  /** Of matrix products; with the mode `lora` the base is held in it, too. */
+  compute?: Compute;
   signal?: AbortSignal;
 }
 
@@ -50,8 +53,13 @@ const KL_WEIGHT = 0.04;
 /** Loads a model for a mode: the one place that knows what a mode means. @throws LspError as `LanguageModel.load` */
 export async function openTraining(source: string, options: TrainingOptions = {}): Promise<Training> {
   const mode = expectOneOf('mode', options.mode ?? 'exact', BENCH_MODES);
-  const { threads, signal } = options;
-  const model = await LanguageModel.load(source, { ...(threads && { threads }), ...(signal && { signal }) });
+  const { threads, compute = 'f32', signal } = options;
+  const model = await LanguageModel.load(source, {
+    compute,
+    dtype: mode === 'exact' ? 'f32' : compute,
+    ...(threads && { threads }),
+    ...(signal && { signal }),
+  });
   try {
     const lora = mode === 'exact' ? {} : { lora: {} };
     const learner = await Learner.create(model, { learningRate: 1e-6, maxGradNorm: 1, ...lora });
@@ -61,7 +69,7 @@ export async function openTraining(source: string, options: TrainingOptions = {}
       await reference.dispose();
       await model.dispose();
     };
-    const rollouts = mode === 'fast' ? 'int8' : 'f32';
+    const rollouts = mode === 'fast' ? 'int8' : 'exact';
     return { model, reference, learner, rollouts, [Symbol.asyncDispose]: dispose };
   } catch (error) {
     await model.dispose();
@@ -110,7 +118,7 @@ export async function* timeSteps(
     const rolledOut = performance.now();
     const references = await logprobsOf(reference, prompts, completions, signal);
     const referenced = performance.now();
-    const old = rollouts === 'f32' ? null : await logprobsOf(model, prompts, completions, signal);
+    const old = rollouts === 'exact' ? null : await logprobsOf(model, prompts, completions, signal);
     const groups: TrainingGroup[] = completions.map((group, i) => ({
       prompt: prompts[i]!,
       completions: group.map(({ tokens }) => tokens),

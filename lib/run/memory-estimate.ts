@@ -23,6 +23,8 @@ import { loadAddon } from '../native/load';
 const FLOAT_BYTES = 4;
 /** Node.js, the tokenizer's tables, the addon's scratch space. */
 const PROCESS_BYTES = 200 * 2 ** 20;
+/** Logits that training keeps at a time, at most (native/model/tree_pass.cpp). */
+const KEPT_LOGITS_BYTES = 64 * 2 ** 20;
 
 export interface MemoryWorkload {
   /** Tokens in the key-value cache when it is largest; a shared prefix counts once. */
@@ -81,7 +83,8 @@ export function activationBytesPerToken(config: ModelConfig, gradientCheckpointi
 function activationBytes(config: ModelConfig, workload: MemoryWorkload): number {
   const { memoryBudget, trainedTokens, longestTokens, gradientCheckpointing = false } = workload;
   const perToken = activationBytesPerToken(config, gradientCheckpointing);
-  return perToken * Math.min(trainedTokens, Math.max(longestTokens, Math.floor(memoryBudget / perToken)));
+  const tokens = Math.min(trainedTokens, Math.max(longestTokens, Math.floor(memoryBudget / perToken)));
+  return perToken * tokens + Math.min(KEPT_LOGITS_BYTES, FLOAT_BYTES * config.vocabSize * tokens);
 }
 
 /** Bytes of one checkpoint: what is trained and its two moments in f32. */

@@ -8,12 +8,14 @@
 
 namespace lsp {
 
-Model::Model(const ModelConfig& config, int threads, WeightType weights, const Kernels& kernels)
+Model::Model(const ModelConfig& config, int threads, WeightType weights, Compute compute,
+             const Kernels& kernels)
     : config_(config),
       parameters_(config),
       kernels_(kernels),
       exec_(threads),
       weight_type_(weights),
+      compute_(compute),
       weights_(static_cast<size_t>(parameters_.count())),
       revisions_(static_cast<size_t>(parameters_.count())),
       frequency_(static_cast<size_t>(config.head_size / 2)) {
@@ -160,7 +162,7 @@ void Model::save_adapter(const std::string& path, StoredType type, const Operati
 }
 
 std::unique_ptr<Model> Model::clone(bool with_adapter) const {
-  auto copy = std::make_unique<Model>(config_, exec_.threads(), weight_type_, kernels_);
+  auto copy = std::make_unique<Model>(config_, exec_.threads(), weight_type_, compute_, kernels_);
   copy->weights_ = weights_;
   copy->revisions_.resize(weights_.size());
   if (with_adapter) {

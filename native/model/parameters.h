@@ -48,6 +48,8 @@ struct AdapterPair {
 
 // How the matrices of a model are held in memory.
 enum class WeightType { f32, bf16 };
+// What the products of matrices are computed in; everything between them is f32.
+enum class Compute { f32, bf16 };
 
 // Indices of a layer's parameters; those that the model does not have are kNone.
 constexpr int kNone = -1;

@@ -12,8 +12,14 @@ namespace {
 
 // Rows of the head's forward pass and columns of its backward pass between two polls: about the work of a
 // layer.
-constexpr int64_t kHeadRows = 256;
+constexpr int64_t kHeadRows = 288;
 constexpr int64_t kHeadColumns = 8 * kVocabChunk;
+// Logits that training keeps from the head's forward to its backward pass.
+constexpr int64_t kKeptLogits = int64_t{64} << 20;  // bytes
+
+int64_t kept_rows(const ModelConfig& c) {
+  return std::clamp<int64_t>(kKeptLogits / (4 * c.vocab), 1, kHeadRows);
+}
 
 class Planner {
  public:
@@ -99,8 +105,7 @@ struct PieceSize {
 // What a piece's forward pass leaves for its backward pass.
 struct PieceMemory {
   Activations activations;
-  Buffer cache, hidden;    // hidden states of the scored rows
-  std::vector<float> lse;  // of the scored rows
+  Buffer cache, hidden;  // hidden states of the scored rows
 
   PieceMemory(const ModelConfig& c, const PieceSize& size, Keep keep)
       : activations(c, size.tokens, keep),
@@ -109,11 +114,14 @@ struct PieceMemory {
 };
 
 struct GradientMemory {
-  Buffer dhidden_rows, dhidden;
+  Buffer dhidden_rows, dhidden, logits;
   BackwardScratch scratch;
 
   GradientMemory(const ModelConfig& c, const PieceSize& size)
-      : dhidden_rows(size.scored * c.hidden), dhidden(size.tokens * c.hidden), scratch(c, size.tokens) {}
+      : dhidden_rows(size.scored * c.hidden),
+        dhidden(size.tokens * c.hidden),
+        logits(std::min(size.scored, kept_rows(c)) * c.vocab),
+        scratch(c, size.tokens) {}
 };
 
 // A node whose branches are being run.
@@ -233,42 +241,61 @@ class TreePass {
                   m.activations.hidden + piece.rows[static_cast<size_t>(i)] * c_.hidden,
                   static_cast<size_t>(c_.hidden) * sizeof(float));
     }
-    std::vector<float> logprobs(piece.rows.size()), entropies(piece.rows.size());
-    m.lse.resize(piece.rows.size());
-    for (int64_t first = 0; first < piece.scored(); first += kHeadRows) {
-      operation_.poll();
-      model_.kernels().logprob->forward(
-          model_.exec(), {logprobs.data() + first, m.lse.data() + first, entropies.data() + first, nullptr,
-                          m.hidden.data() + first * c_.hidden, model_.panels(model_.parameters().head()),
-                          piece.targets.data() + first, std::min(kHeadRows, piece.scored() - first),
-                          c_.hidden, c_.vocab, 1.0f / options_.temperature});
-    }
-    for (size_t i = 0; i < logprobs.size(); ++i) {
-      for (const ScoredToken& use : *piece.uses[i]) {
+    if (training()) return;  // the head's forward and backward pass go together
+    for (int64_t first = 0; first < piece.scored(); first += kHeadRows)
+      score(piece, m, first, std::min(kHeadRows, piece.scored() - first), nullptr);
+  }
+
+  // The head's forward pass over scored rows [first, first + count). Returns their lse; keeps their logits
+  // where there is memory for them.
+  std::vector<float> score(const Piece& piece, const PieceMemory& m, int64_t first, int64_t count,
+                           float* logits) {
+    operation_.poll();
+    const size_t size = static_cast<size_t>(count);
+    std::vector<float> logprobs(size), lse(size), entropies(size);
+    model_.logprob().forward(
+        model_.exec(),
+        {logprobs.data(), lse.data(), entropies.data(), logits, m.hidden.data() + first * c_.hidden,
+         model_.panels(model_.parameters().head()), piece.targets.data() + first, count, c_.hidden, c_.vocab,
+         1.0f / options_.temperature});
+    for (size_t i = 0; i < size; ++i) {
+      for (const ScoredToken& use : *piece.uses[static_cast<size_t>(first) + i]) {
         SequenceScores& scores = scores_[static_cast<size_t>(use.sequence)];
         scores.logprobs[static_cast<size_t>(use.index)] = logprobs[i];
         scores.entropies[static_cast<size_t>(use.index)] = entropies[i];
       }
     }
+    return lse;
+  }
+
+  // The head's forward and backward pass over the same rows; their hidden states' gradients go to
+  // dhidden_rows.
+  void train_head(const Piece& piece, const PieceMemory& m, int64_t first, int64_t count) {
+    GradientMemory& g = *gradient_memory_;
+    const std::vector<float> lse = score(piece, m, first, count, g.logits.data());
+    std::vector<float> upstream(static_cast<size_t>(count));
+    for (size_t i = 0; i < upstream.size(); ++i) {
+      for (const ScoredToken& use : *piece.uses[static_cast<size_t>(first) + i])
+        upstream[i] += (*loss_gradient_)[static_cast<size_t>(use.sequence)][static_cast<size_t>(use.index)];
+    }
+    const int head = model_.parameters().head();
+    for (int64_t column = 0; column < c_.vocab; column += kHeadColumns) {
+      operation_.poll();
+      gradients_->mark_touched();
+      model_.logprob().backward(
+          model_.exec(),
+          {g.dhidden_rows.data() + first * c_.hidden, gradients_->of(head), upstream.data(), lse.data(),
+           m.hidden.data() + first * c_.hidden, model_.panels(head), piece.targets.data() + first, count,
+           c_.hidden, c_.vocab, 1.0f / options_.temperature, column,
+           std::min(column + kHeadColumns, c_.vocab), g.logits.data()});
+    }
   }
 
   void backward_piece(const Piece& piece, const TokenBatch& batch, PieceMemory& m) {
     GradientMemory& g = *gradient_memory_;
-    std::vector<float> upstream(piece.rows.size());
-    for (size_t i = 0; i < upstream.size(); ++i) {
-      for (const ScoredToken& use : *piece.uses[i])
-        upstream[i] += (*loss_gradient_)[static_cast<size_t>(use.sequence)][static_cast<size_t>(use.index)];
-    }
-    const int head = model_.parameters().head();
-    for (int64_t first = 0; first < c_.vocab && piece.scored() > 0; first += kHeadColumns) {
-      operation_.poll();
-      gradients_->mark_touched();
-      model_.kernels().logprob->backward(
-          model_.exec(),
-          {g.dhidden_rows.data(), gradients_->of(head), upstream.data(), m.lse.data(), m.hidden.data(),
-           model_.panels(head), piece.targets.data(), piece.scored(), c_.hidden, c_.vocab,
-           1.0f / options_.temperature, first, std::min(first + kHeadColumns, c_.vocab)});
-    }
+    const int64_t rows = kept_rows(c_);
+    for (int64_t first = 0; first < piece.scored(); first += rows)
+      train_head(piece, m, first, std::min(rows, piece.scored() - first));
     std::memset(g.dhidden.data(), 0, static_cast<size_t>(piece.tokens() * c_.hidden) * sizeof(float));
     for (int64_t i = 0; i < piece.scored(); ++i) {
       float* to = g.dhidden.data() + piece.rows[static_cast<size_t>(i)] * c_.hidden;
@@ -309,9 +336,8 @@ std::vector<SequenceScores> run_tree(Model& model, const std::vector<TrainSequen
 
 int64_t tree_pass_floats_per_token(const ModelConfig& c, Keep keep) {
   const int64_t cache = c.layers * kv_layer_floats(c.kv_heads, c.head_size) / kKvBlock;
-  // Hidden states of scored rows and their gradients, and two columns blocks of logit gradients
-  // (kernels/logprob).
-  const int64_t head = 4 * c.hidden + 2 * 1024;
+  // Hidden states of scored rows and their gradients.
+  const int64_t head = 4 * c.hidden;
   return Activations::floats_per_token(c, keep) + BackwardScratch::floats_per_token(c) + cache + head;
 }
 

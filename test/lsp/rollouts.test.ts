@@ -98,7 +98,7 @@ test('refuses what is no precision or limit', () => {
   expectError(
     errorOf(() => selfPlay(new FakeModel(), { rollouts: 'int4' })),
     'INVALID_ARGUMENT',
-    /'f32', 'int8'/,
+    /'exact', 'int8'/,
   );
   expectError(
     errorOf(() => selfPlay(new FakeModel(), { rollouts: { precision: 'int8', maxWeight: 0.5 } })),

@@ -2,14 +2,12 @@
 // vocabulary stream past; each chunk's logits are reduced while they are hot.
 #include "kernels/logprob/logprob.h"
 
-#include "core/parallel.h"
 #include "kernels/linear/gemm.h"
-#include "kernels/logprob/statistics.h"
+#include "kernels/logprob/backward.h"
+#include "kernels/logprob/reduce.h"
 
 namespace lsp {
 namespace LSP_ISA {
-
-constexpr int64_t kChunkPanels = kVocabChunk / kPanelColumns;
 
 // Packed rows times one chunk of the vocabulary, into (rows, 512); `next` is the chunk after it.
 template <class T>
@@ -22,32 +20,6 @@ static void chunk_logits(int64_t rows, const float* packed, const PanelFactor<T>
     packed_product(rows, packed, weight.block(panel, 0, weight.depth, nullptr), to, kVocabChunk, weight.depth,
                    Into::kNew, weight.ahead(then, 0, weight.depth, ceil_div(rows, kRows)),
                    to + kPanelColumns);
-  }
-}
-
-static void combine_row(const LogprobForward& f, const ChunkStats* stats, int64_t chunks, int64_t row,
-                        float target) {
-  const RowStats all = combine_chunks(stats + row, chunks, f.t);
-  if (f.lse != nullptr) f.lse[row] = all.lse;
-  if (f.logprob != nullptr) f.logprob[row] = target - all.lse;
-  if (f.entropy != nullptr) f.entropy[row] = all.entropy;
-}
-
-// The logits of one row block and chunk are reduced, and kept where they are asked for.
-static void reduce_chunk(const LogprobForward& f, int64_t first_row, int64_t rows, int64_t chunk,
-                         const float* logits, ChunkStats* stats, float* targets) {
-  const int64_t begin = chunk * kVocabChunk, count = min_of(kVocabChunk, f.v - begin);
-  for (int64_t i = 0; i < rows; ++i) {
-    const float* z = logits + i * kVocabChunk;
-    const int64_t row = first_row + i;
-    stats[chunk * f.t + row] = chunk_stats(z, count, f.inverse_temperature);
-    if (f.logits != nullptr) {
-      float* to = f.logits + row * f.v + begin;
-      for_lanes(count, [&](int64_t j, int n) { store_n(to + j, load_n(z + j, n), n); });
-    }
-    if (f.targets == nullptr) continue;
-    const int64_t offset = f.targets[row] - begin;
-    if (offset >= 0 && offset < count) targets[row] = z[offset] * f.inverse_temperature;
   }
 }
 
@@ -91,60 +63,15 @@ static void logprob_forward(Exec& exec, const LogprobForward& f) {
   }
 }
 
-// --- Backward
-// -------------------------------------------------------------------------------------------------------
-
-// Columns of logit gradients held at a time; more would only grow the scratch.
-constexpr int64_t kBackwardColumns = 2 * kVocabChunk;
-
-// In place: raw logits of one row and panel become dLoss/d(raw logit), 0 in columns past the vocabulary.
-static void logit_gradients(const LogprobBackward& b, int64_t row, int64_t begin, float* z) {
-  const Vec factor = splat(b.inverse_temperature), lse = splat(b.lse[row]);
-  const float scale = b.dlogprob[row] * b.inverse_temperature;
-  const Vec negative = splat(-scale);
-  for (int64_t i = 0; i < kPanelColumns; i += kLanes) {
-    const Vec gradient = negative * exp(load(z + i) * factor - lse);
-    const int64_t left = b.v - begin - i;
-    store(z + i, left >= kLanes ? gradient : keep_first(gradient, static_cast<int>(max_of(left, 0)), zero()));
+struct MultiplyF32 {
+  template <class B, class Epilogue = NoEpilogue>
+  static void gemm(Exec& exec, const Gemm<B>& g, const Epilogue& epilogue = {}) {
+    LSP_ISA::gemm(exec, g, epilogue);
   }
-  const int64_t target = b.targets[row] - begin;
-  if (target >= 0 && target < kPanelColumns) z[target] += scale;
-}
-
-template <class T>
-static void backward_with(Exec& exec, const LogprobBackward& b, const T* values) {
-  float* dz = exec.shared(2, b.t * kBackwardColumns);  // panels (columns / 32, T, 32)
-  const int64_t panel_floats = b.t * kPanelColumns;
-  for (int64_t begin = b.first; begin < b.last; begin += kBackwardColumns) {
-    const int64_t count = min_of(kBackwardColumns, b.last - begin);
-    const T* weight = values + begin * b.c;
-    const GemmPart<PanelFactor<T>> to_logits{{weight, b.c}, count, dz, kPanelColumns, panel_floats};
-    gemm<PanelFactor<T>>(exec, {&to_logits, 1, row_major(b.hidden, b.c), b.t, b.c, false},
-                         [&](int64_t row, int64_t rows, int64_t panel) {
-                           float* z = dz + panel * panel_floats;
-                           for (int64_t i = row; i < row + rows; ++i)
-                             logit_gradients(b, i, begin + panel * kPanelColumns, z + i * kPanelColumns);
-                         });
-    const GemmPart<TransposedFactor<T>> to_hidden{{weight, b.c}, b.c, b.dhidden, b.c, kPanelColumns};
-    gemm<TransposedFactor<T>>(exec,
-                              {&to_hidden, 1, {dz, kPanelColumns, panel_floats}, b.t, count, begin > 0});
-    if (b.dweight == nullptr) continue;
-    const GemmPart<PanelFactor<float>> to_weight{
-        {dz, b.t}, count, b.dweight + begin * b.c, kPanelColumns, b.c * kPanelColumns};
-    gemm<PanelFactor<float>>(exec, {&to_weight, 1, column_major(b.hidden, b.c), b.c, b.t, true});
-  }
-}
-
-static void logprob_backward(Exec& exec, const LogprobBackward& b) {
-  if (b.weight.bf16 != nullptr) {
-    backward_with(exec, b, b.weight.bf16);
-  } else {
-    backward_with(exec, b, b.weight.f32);
-  }
-}
+};
 
 extern const LogprobKernels logprob_kernels;
-const LogprobKernels logprob_kernels = {logprob_forward, logprob_backward};
+const LogprobKernels logprob_kernels = {logprob_forward, HeadBackward<MultiplyF32>::run};
 
 }  // namespace LSP_ISA
 }  // namespace lsp
