@@ -1,6 +1,5 @@
 /** How fast a model is as a whole: prefill, decoding, and whole steps of training, beside what the machine can do. */
 import { availableParallelism } from 'node:os';
-import type { LanguageModel } from '../model/language-model';
 import {
   checkOptions,
   expectFunction,
@@ -114,10 +113,10 @@ export async function benchModel(source: string, options?: ModelBenchOptions): P
   await using training = await openTraining(source, { threads, mode, ...(signal && { signal }) });
   const { model } = training;
   begin('prefill');
-  const phases: Phase[] = [await prefill(model, signal)];
+  const phases: Phase[] = [await prefill(training, signal)];
   for (const batch of BATCHES) {
     begin(`decode ${batch}`);
-    phases.push(await decode(model, batch, signal));
+    phases.push(await decode(training, batch, signal));
   }
   const times = await takeSteps(training, workload, steps, begin, signal);
   phases.push(...stepPhases(geometryOf(model.config), workload, mode, times.at(-1)!));
@@ -169,9 +168,12 @@ async function takeSteps(
   return times;
 }
 
+/** A model, and what it samples with. */
+type Sampler = Pick<Training, 'model' | 'rollouts'>;
+
 /** Seconds of sampling, the best of a few times. */
 async function samplingSeconds(
-  model: LanguageModel,
+  { model, rollouts }: Sampler,
   prompts: readonly Int32Array[],
   newTokens: number,
   signal?: AbortSignal,
@@ -180,28 +182,35 @@ async function samplingSeconds(
   for (let repeat = 0; repeat < REPEATS; repeat++) {
     const start = performance.now();
     const lengths = { maxNewTokens: newTokens, minNewTokens: newTokens };
-    await model.generate(prompts, { ...lengths, seed: repeat, ...(signal && { signal }) });
+    await model.generate(prompts, {
+      ...lengths,
+      seed: repeat,
+      precision: rollouts,
+      ...(signal && { signal }),
+    });
     best = Math.min(best, (performance.now() - start) / 1000);
   }
   return best;
 }
 
 /** A long prompt and one token after it. */
-async function prefill(model: LanguageModel, signal?: AbortSignal): Promise<Phase> {
+async function prefill(sampler: Sampler, signal?: AbortSignal): Promise<Phase> {
+  const { model } = sampler;
   const geometry = geometryOf(model.config);
   const tokens = Math.min(PREFILL_TOKENS, model.config.maxPositions - 1);
-  const seconds = await samplingSeconds(model, randomPrompts(1, tokens, geometry.vocabSize), 1, signal);
+  const seconds = await samplingSeconds(sampler, randomPrompts(1, tokens, geometry.vocabSize), 1, signal);
   const operations = forwardOperations(geometry, { tokens, pairs: causalPairs(0, tokens), headRows: 1 });
   return { phase: 'prefill', seconds, tokens, operations };
 }
 
 /** Short prompts and some tokens after them, without the time that the prompts and their first tokens take. */
-async function decode(model: LanguageModel, batch: number, signal?: AbortSignal): Promise<Phase> {
+async function decode(sampler: Sampler, batch: number, signal?: AbortSignal): Promise<Phase> {
+  const { model } = sampler;
   const geometry = geometryOf(model.config);
   const newTokens = Math.min(DECODE_TOKENS, model.config.maxPositions - DECODE_PROMPT);
   const prompts = randomPrompts(batch, DECODE_PROMPT, geometry.vocabSize);
-  const whole = await samplingSeconds(model, prompts, newTokens, signal);
-  const first = await samplingSeconds(model, prompts, 1, signal);
+  const whole = await samplingSeconds(sampler, prompts, newTokens, signal);
+  const first = await samplingSeconds(sampler, prompts, 1, signal);
   let operations = 0;
   let bytes = 0;
   for (let keys = DECODE_PROMPT + 1; keys < DECODE_PROMPT + newTokens; keys++) {

@@ -3,16 +3,20 @@
  * update (ratio and k3 KL, β 0.04). What is learnt is of no interest, so rewards are numbers made up.
  */
 import { readFileSync } from 'node:fs';
+import { DEFAULT_MAX_WEIGHT, ImportanceWeights } from '../learn/importance';
 import { Learner } from '../learn/learner';
 import { LanguageModel } from '../model/language-model';
 import type { Compute } from '../model/loading';
-import type { Completion, TrainingGroup } from '../model/types';
+import type { Completion, SamplingPrecision, TrainingGroup } from '../model/types';
 import { expectInteger, expectOneOf } from '../options';
 import type { Workload } from './operations';
 
-/** `exact`: f32, all weights are trained. `lora`: f32, an adapter of rank 16 on all projections is trained. */
+/**
+ * `exact`: f32, all weights are trained. `lora`: f32, an adapter of rank 16 on all projections is trained. `fast`: the
+ * same with rollouts in int8, whose tokens the update weighs.
+ */
 export type BenchMode = (typeof BENCH_MODES)[number];
-export const BENCH_MODES = ['exact', 'lora'] as const;
+export const BENCH_MODES = ['exact', 'lora', 'fast'] as const;
 
 export interface StepTimes {
   /** From 1. */
@@ -20,7 +24,7 @@ export interface StepTimes {
   rolloutSeconds: number;
   rolloutTokensPerSecond: number;
   referenceSeconds: number;
-  /** Forward, backward and AdamW. */
+  /** Forward, backward and AdamW; with int8 rollouts their log-probabilities in f32, too. */
   updateSeconds: number;
   /** AdamW's part of it. */
   optimizerSeconds: number;
@@ -32,6 +36,8 @@ export interface Training extends AsyncDisposable {
   model: LanguageModel;
   reference: LanguageModel;
   learner: Learner;
+  /** What the policy samples with. */
+  rollouts: SamplingPrecision;
 }
 
 export interface TrainingOptions {
@@ -49,21 +55,22 @@ export async function openTraining(source: string, options: TrainingOptions = {}
   const mode = expectOneOf('mode', options.mode ?? 'exact', BENCH_MODES);
   const { threads, compute = 'f32', signal } = options;
   const loading = { compute, ...(threads && { threads }), ...(signal && { signal }) };
-  const model = await LanguageModel.load(source, { ...loading, dtype: mode === 'lora' ? compute : 'f32' });
+  const model = await LanguageModel.load(source, { ...loading, dtype: mode === 'exact' ? 'f32' : compute });
   try {
-    const lora = mode === 'lora' ? { lora: {} } : {};
+    const lora = mode === 'exact' ? {} : { lora: {} };
     const learner = await Learner.create(model, { learningRate: 1e-6, maxGradNorm: 1, ...lora });
     // Beneath an adapter lies the reference itself; beside all weights it stays as its file has it.
     const reference =
-      mode === 'lora'
-        ? await model.clone({ adapter: false })
-        : await LanguageModel.load(source, { ...loading, dtype: 'stored' });
+      mode === 'exact'
+        ? await LanguageModel.load(source, { ...loading, dtype: 'stored' })
+        : await model.clone({ adapter: false });
     const dispose = async () => {
       await learner.dispose();
       await reference.dispose();
       await model.dispose();
     };
-    return { model, reference, learner, [Symbol.asyncDispose]: dispose };
+    const rollouts = mode === 'fast' ? 'int8' : 'exact';
+    return { model, reference, learner, rollouts, [Symbol.asyncDispose]: dispose };
   } catch (error) {
     await model.dispose();
     throw error;
@@ -95,12 +102,13 @@ export async function* timeSteps(
   signal?: AbortSignal,
 ): AsyncGenerator<StepTimes, never> {
   const { queries, answers, promptTokens, newTokens } = checkWorkload(workload);
-  const { model, learner } = training;
+  const { model, reference, learner, rollouts } = training;
   const prompts = randomPrompts(queries, promptTokens, model.config.vocabSize);
   const options = {
     samples: answers,
     maxNewTokens: newTokens,
     minNewTokens: newTokens,
+    precision: rollouts,
     ...(signal && { signal }),
   };
   const seconds = (from: number, to: number) => (to - from) / 1000;
@@ -108,13 +116,16 @@ export async function* timeSteps(
     const start = performance.now();
     const completions = await model.generate(prompts, { ...options, seed: step });
     const rolledOut = performance.now();
-    const references = await referenceLogprobs(training, prompts, completions, signal);
+    const references = await logprobsOf(reference, prompts, completions, signal);
     const referenced = performance.now();
+    const old = rollouts === 'exact' ? null : await logprobsOf(model, prompts, completions, signal);
     const groups: TrainingGroup[] = completions.map((group, i) => ({
       prompt: prompts[i]!,
       completions: group.map(({ tokens }) => tokens),
     }));
-    await learner.accumulate(groups, lossGradient(completions, references), { ...(signal && { signal }) });
+    await learner.accumulate(groups, lossGradient(completions, old, references), {
+      ...(signal && { signal }),
+    });
     const accumulated = performance.now();
     await learner.step();
     const stepped = performance.now();
@@ -131,8 +142,8 @@ export async function* timeSteps(
 }
 
 /** [query][answer] → log-probabilities of its tokens. */
-async function referenceLogprobs(
-  { reference }: Training,
+async function logprobsOf(
+  model: LanguageModel,
   prompts: readonly Int32Array[],
   completions: readonly Completion[][],
   signal?: AbortSignal,
@@ -141,27 +152,35 @@ async function referenceLogprobs(
     group.map(({ tokens }) => Int32Array.of(...prompts[i]!, ...tokens)),
   );
   const promptLengths = completions.flatMap((group, i) => group.map(() => prompts[i]!.length));
-  const flat = await reference.logprobs(sequences, { promptLengths, ...(signal && { signal }) });
+  const flat = await model.logprobs(sequences, { promptLengths, ...(signal && { signal }) });
   let next = 0;
   return completions.map((group) => group.map(() => flat[next++]!));
 }
 
 /**
- * dLoss/dlogprob of the mean over tokens of −A ρ + β k3: on-policy the ratio ρ is 1, and k3 = exp(r − l) − (r − l) − 1
- * has the derivative 1 − exp(r − l) (Schulman 2020).
+ * dLoss/dlogprob of the mean over tokens of −w A ρ + β k3: on-policy the ratio ρ is 1, and k3 = exp(r − l) − (r − l) − 1
+ * has the derivative 1 − exp(r − l) (Schulman 2020). w is 1, or the importance weight of a token that was sampled in
+ * int8.
+ *
+ * @param old log-probabilities of the policy where it is not what sampled
  */
 function lossGradient(
   completions: readonly Completion[][],
+  old: readonly Float32Array[][] | null,
   references: readonly Float32Array[][],
 ): Float32Array[][] {
   const tokens = completions.flat().reduce((sum, completion) => sum + completion.tokens.length, 0);
+  const importance = new ImportanceWeights(DEFAULT_MAX_WEIGHT);
   return completions.map((group, i) =>
-    group.map(({ logprobs }, j) => {
+    group.map(({ logprobs: sampled }, j) => {
       const advantage = ((i * group.length + j) % 7) - 3;
       const reference = references[i]![j]!;
-      return logprobs.map(
-        (logprob, t) => (-advantage + KL_WEIGHT * (1 - Math.exp(reference[t]! - logprob))) / tokens,
-      );
+      const logprobs = old?.[i]![j] ?? sampled;
+      const weights = old && importance.of(logprobs, sampled);
+      return logprobs.map((logprob, t) => {
+        const policy = -advantage * (weights?.[t] ?? 1);
+        return (policy + KL_WEIGHT * (1 - Math.exp(reference[t]! - logprob))) / tokens;
+      });
     }),
   );
 }

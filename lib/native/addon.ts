@@ -104,8 +104,8 @@ export interface NativeGenerateOptions extends NativeSampling {
   eosIds: Int32Array;
   /** Most sequences decoded together. */
   maxBatch: number;
-  /** What the products are computed in; default f32. */
-  precision?: 'f32' | 'int8';
+  /** `exact` (default): as in training. */
+  precision?: 'exact' | 'int8';
   /**
    * Called on the JavaScript thread for batches of fresh tokens: parallel arrays, `sequence` is the index in
    * `requests`. To end a sequence early (stop strings), call `handle.finish(sequence)`.

@@ -90,7 +90,8 @@ const schema = z.strictObject({
   temperature: number({ group: PLAY, description: 'sampling temperature, of training too' }, 0, true),
   rollouts: choice(SAMPLING_PRECISIONS, {
     group: PLAY,
-    description: 'what the roles sample with: f32, exactly, or int8, several times as fast and corrected for',
+    description:
+      'what the roles sample with: exact, what is trained, or int8, several times as fast and corrected for',
   }),
   learningRate: number({ group: LEARNING, description: 'of AdamW' }, 0, true),
   schedule: choice(['constant', 'linear', 'cosine'], {

@@ -230,7 +230,7 @@ void forward(Model& model, const TokenBatch& batch, Activations& a, const Operat
 }
 
 void recompute_layer(Model& model, const TokenBatch& batch, const Activations& a, int64_t layer) {
-  LayerForward(model, batch, a, Precision::f32).recompute(layer);
+  LayerForward(model, batch, a, Precision::exact).recompute(layer);
 }
 
 void normalize(Model& model, int norm, const float* residual, int64_t tokens, float* h, float* rstd) {

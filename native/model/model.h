@@ -16,9 +16,9 @@
 
 namespace lsp {
 
-// What the products of a forward pass are computed in: f32 from the weights as they are held, exactly; or
+// What a forward pass multiplies with: the weights as they are held and computed with, as training does; or
 // int8 (int8_weights.h), for sampling.
-enum class Precision { f32, int8 };
+enum class Precision { exact, int8 };
 
 class Model {
  public:
