@@ -45,11 +45,16 @@ const KL_WEIGHT = 0.04;
 export async function openTraining(source: string, options: TrainingOptions = {}): Promise<Training> {
   const mode = expectOneOf('mode', options.mode ?? 'exact', BENCH_MODES);
   const { threads, signal } = options;
-  const model = await LanguageModel.load(source, { ...(threads && { threads }), ...(signal && { signal }) });
+  const loading = { ...(threads && { threads }), ...(signal && { signal }) };
+  const model = await LanguageModel.load(source, loading);
   try {
     const lora = mode === 'lora' ? { lora: {} } : {};
     const learner = await Learner.create(model, { learningRate: 1e-6, maxGradNorm: 1, ...lora });
-    const reference = await model.clone({ adapter: false });
+    // Beneath an adapter lies the reference itself; beside all weights it stays as its file has it.
+    const reference =
+      mode === 'lora'
+        ? await model.clone({ adapter: false })
+        : await LanguageModel.load(source, { ...loading, dtype: 'stored' });
     const dispose = async () => {
       await learner.dispose();
       await reference.dispose();

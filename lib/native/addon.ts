@@ -61,8 +61,11 @@ export interface NativeModelConfig {
 export interface NativeModelOptions {
   /** Compute threads, 1..256. */
   threads: number;
-  /** How matrices are held, default f32; a model in bf16 computes the same bits from the same values, and is frozen. */
-  weights?: 'f32' | 'bf16';
+  /**
+   * How matrices are held, default f32; all others make a model frozen. bf16 and stored (those of the layers as they are
+   * in the file) compute the bits of f32 from the same values, int8 rounds to blocks of 32 with a scale.
+   */
+  weights?: 'f32' | 'bf16' | 'stored' | 'int8';
 }
 
 /** Where one tensor lies in a file, in Hugging Face naming and row-major [rows, columns] (or [columns]) shape. */
@@ -344,14 +347,24 @@ export interface NativeBench {
   run(options: NativeBenchOptions, handle: NativeHandle): Promise<NativePeak>;
 }
 
+/** Instruction sets. A level above a base differs from it in products of low precision alone. */
+export interface NativeIsa {
+  /** Bases and levels compiled in and usable here, best first. */
+  available: string[];
+  /** The bases among them: every set of f32 kernels once. */
+  bases: string[];
+  /** The one in force (LSP_ISA overrides), and the base whose f32 kernels it has. */
+  active: string;
+  base: string;
+}
+
 export interface NativeAddon {
   Handle: new () => NativeHandle;
   Model: new (config: NativeModelConfig, options: NativeModelOptions) => NativeModel;
   Learner: new (model: NativeModel, options: NativeLearnerOptions) => NativeLearner;
   kernels: NativeKernels;
   bench: NativeBench;
-  /** ISA variants compiled in and usable here, best first, and the one in force (LSP_ISA overrides). */
-  isa(): { available: string[]; active: string };
+  isa(): NativeIsa;
   /** Bytes of activations per token a training micro-batch holds for this geometry. */
   activationBytesPerToken(config: NativeModelConfig, gradientCheckpointing: boolean): number;
 }

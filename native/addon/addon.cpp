@@ -13,7 +13,9 @@ Napi::Value isa(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&]() -> Napi::Value {
     const Napi::Object object = Napi::Object::New(info.Env());
     object.Set("available", from_strings(info.Env(), available_isas()));
+    object.Set("bases", from_strings(info.Env(), base_isas()));
     object.Set("active", Napi::String::New(info.Env(), active_kernels().isa));
+    object.Set("base", Napi::String::New(info.Env(), active_kernels().base));
     return object;
   });
 }

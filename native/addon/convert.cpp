@@ -314,7 +314,9 @@ WeightType to_weight_type(const Napi::Value& value, const std::string& name) {
   const std::string text = to_string(value, name);
   if (text == "f32") return WeightType::f32;
   if (text == "bf16") return WeightType::bf16;
-  reject_value("'f32' or 'bf16'", name, value);
+  if (text == "stored") return WeightType::stored;
+  if (text == "int8") return WeightType::int8;
+  reject_value("'f32', 'bf16', 'stored' or 'int8'", name, value);
 }
 
 StoredType to_float_type(const Napi::Value& value, const std::string& name) {

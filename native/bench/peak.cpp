@@ -222,7 +222,7 @@ void measure_bytes(Exec& exec, const std::string& isa, const Sitting& sitting, P
 }  // namespace
 
 Peak measure_peak(Exec& exec, const Options& options, const Operation& operation) {
-  const std::string widest = options.isa == "portable" ? available_isas().front() : options.isa;
+  const std::string widest = options.isa == "portable" ? base_isas().front() : kernels_for(options.isa).base;
   const Sitting sitting{operation, static_cast<int>(std::clamp(40 * options.seconds_per_case, 3.0, 12.0))};
   Peak peak;
   for (const Arithmetic arithmetic : {Arithmetic::f32, Arithmetic::bf16, Arithmetic::int8}) {

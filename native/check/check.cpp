@@ -156,10 +156,11 @@ void Case::that(bool condition, const std::string& message) {
 Checker::Checker(std::string op) : op_(std::move(op)) {
   const char* forced = std::getenv("LSP_ISA");
   if (forced != nullptr && *forced != '\0') {
-    variants_.push_back(&kernels_for(forced));
+    variants_ = levels_ = {&kernels_for(forced)};
     return;
   }
-  for (const std::string& isa : available_isas()) variants_.push_back(&kernels_for(isa));
+  for (const std::string& isa : base_isas()) variants_.push_back(&kernels_for(isa));
+  for (const std::string& isa : available_isas()) levels_.push_back(&kernels_for(isa));
 }
 
 Exec& Checker::exec(int threads) {
@@ -197,10 +198,10 @@ void Checker::test(const std::string& name, const std::function<void(Case&)>& bo
   if (shown < c.failures_.size()) std::printf("  and %zu more\n", c.failures_.size() - shown);
 }
 
-Tensors Checker::sweep(Case& c, double work, const Run& run) {
+Tensors Checker::sweep(Case& c, double work, const Run& run, const std::vector<const Kernels*>& variants) {
   Tensors first;
   std::string origin;
-  for (const Kernels* kernels : variants_) {
+  for (const Kernels* kernels : variants) {
     if (skips(*kernels, work)) continue;
     for (int threads = 1; threads <= 3; ++threads) {
       const std::string here = format("%s with %d thread%s", kernels->isa, threads, threads == 1 ? "" : "s");
@@ -213,7 +214,7 @@ Tensors Checker::sweep(Case& c, double work, const Run& run) {
       }
     }
   }
-  if (origin.empty()) first = run(*variants_.front(), exec(1));
+  if (origin.empty()) first = run(*variants.front(), exec(1));
   bits_ = hash_of(first, bits_);
   return first;
 }

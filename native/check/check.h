@@ -7,6 +7,7 @@
 // kernels' memory, so that the table of another device is swept by giving that function other buffers.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <functional>
 #include <map>
@@ -63,8 +64,19 @@ class Checker {
 
   explicit Checker(std::string op);
 
-  // LSP_ISA's variant alone if it is set, else every variant that this machine runs, the fastest first.
+  // LSP_ISA's variant alone if it is set, else every base that this machine runs, the fastest first: each set
+  // of f32 kernels once.
   const std::vector<const Kernels*>& variants() const { return variants_; }
+  // The same of all levels for a table of low precision: the best variant that has it, for each such table.
+  template <class Table>
+  std::vector<const Kernels*> variants_by(const Table* Kernels::*table) const {
+    std::vector<const Kernels*> found;
+    for (const Kernels* kernels : levels_) {
+      const auto same = [&](const Kernels* other) { return other->*table == kernels->*table; };
+      if (std::none_of(found.begin(), found.end(), same)) found.push_back(kernels);
+    }
+    return found;
+  }
   Exec& exec(int threads);
   // Too slow for this variant in this build? `work` counts multiplications.
   bool skips(const Kernels& kernels, double work) const;
@@ -72,7 +84,9 @@ class Checker {
   void test(const std::string& name, const std::function<void(Case&)>& body);
   // Runs on every variant with 1, 2 and 3 threads, demands the same bits of all, and returns the first
   // result.
-  Tensors sweep(Case& c, double work, const Run& run);
+  Tensors sweep(Case& c, double work, const Run& run) { return sweep(c, work, run, variants_); }
+  // The same on these variants, which promise each other's bits; others are swept one by one.
+  Tensors sweep(Case& c, double work, const Run& run, const std::vector<const Kernels*>& variants);
 
   void print() const;
   // A hash of all that sweep() returned: equal on every machine that gives the same bits.
@@ -82,7 +96,7 @@ class Checker {
 
  private:
   const std::string op_;
-  std::vector<const Kernels*> variants_;
+  std::vector<const Kernels*> variants_, levels_;
   std::map<int, std::unique_ptr<Exec>> execs_;
   std::map<std::string, Case::Worst> worst_;
   uint64_t bits_ = 0;

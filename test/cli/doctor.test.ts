@@ -119,10 +119,10 @@ describe('the addon', () => {
     expect(wrong['kernels']).toMatchObject({ state: 'problem', facts: { correct: false } });
     const differs = spoil("process.env.LSP_ISA !== ''", "report.bits = report.bits.replace(/^./, '?');");
     const differing = (await examination(preload('differing', differs)))['kernels']!;
-    const { available } = differing.facts as { available: string[] };
+    const { bases } = differing.facts as { bases: string[] };
     // Where there is one variant only, there is nothing to differ from.
-    expect(differing.facts['disagreeing']).toEqual(available.slice(1));
-    expect(differing.state).toBe(available.length > 1 ? 'problem' : 'note');
+    expect(differing.facts['disagreeing']).toEqual(bases.slice(1));
+    expect(differing.state).toBe(bases.length > 1 ? 'problem' : 'note');
   });
 });
 

@@ -192,7 +192,7 @@ describe('a fresh adapter', () => {
 });
 
 describe('exactness', () => {
-  const { available, active } = loadAddon().isa();
+  const { bases, base } = loadAddon().isa();
 
   it('is the same bits for any budget and number of threads', async () => {
     const expected = await trainedBits({ path: LLAMA, threads: 1 });
@@ -200,7 +200,7 @@ describe('exactness', () => {
     expect(await trainedBits({ path: LLAMA, threads: 2, budget: 1 })).toEqual(expected);
   });
 
-  it.each(available.filter((isa) => isa !== active))('is the same bits on %s', async (isa) => {
+  it.each(bases.filter((isa) => isa !== base))('is the same bits on %s', async (isa) => {
     const register = require.resolve('ts-node/register/transpile-only');
     const script = join(__dirname, '../support/lora-run.ts');
     const run = { path: LLAMA, threads: 2 };

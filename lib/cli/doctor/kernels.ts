@@ -1,5 +1,6 @@
 /** Whether the addon loads and computes rightly, and which of its variants: tried in processes of their own. */
 import { extname, join } from 'node:path';
+import type { NativeIsa } from '../../native/addon';
 import type { Finding } from './finding';
 import { ask } from './child';
 import type { SelfCheck } from './self-check';
@@ -8,7 +9,7 @@ import type { SelfCheck } from './self-check';
 const PROBE_TIMEOUT_MS = 30_000;
 
 export interface ProbeReport extends SelfCheck {
-  isa: { available: string[]; active: string };
+  isa: NativeIsa;
   /** The binary that was loaded. */
   file: string | null;
 }
@@ -45,7 +46,7 @@ export async function checkKernels(): Promise<Finding> {
   const report = await probe();
   if ('error' in report) return explainFailure(report, forced);
   const { isa, file, correct, bits } = report;
-  const others = isa.available.filter((variant) => variant !== isa.active);
+  const others = isa.bases.filter((variant) => variant !== isa.base);
   const trials = await Promise.all(
     others.map(async (variant) => ({ variant, result: await probe(variant) })),
   );
@@ -67,7 +68,8 @@ export async function checkKernels(): Promise<Finding> {
     return { name, state: 'problem', text, remedy: REBUILD, facts };
   }
   const agreement = others.length > 0 ? ` and agrees bit for bit with ${others.join(', ')}` : '';
-  const text = `${isa.active} is in use, computes rightly${agreement}`;
+  const inUse = isa.active === isa.base ? isa.active : `${isa.active} (in f32 ${isa.base})`;
+  const text = `${inUse} is in use, computes rightly${agreement}`;
   if (forced !== null) {
     const remedy = `LSP_ISA=${forced} is set. Unset it to have the fastest that this processor can.`;
     return { name, state: 'note', text, remedy, facts };
