@@ -18,6 +18,11 @@ struct Left {
 LSP_INLINE Left row_major(const float* at, int64_t row) { return {at, row, kPanelColumns}; }
 LSP_INLINE Left column_major(const float* at, int64_t column) { return {at, 0, column}; }
 
+// Rows from `first` on and columns from k_offset, a multiple of 32, of an A that is not given by columns.
+LSP_INLINE Unpacked unpacked(const Left& a, int64_t first, int64_t k_offset) {
+  return {a.at + first * a.row + k_offset / kPanelColumns * a.block, a.row, a.block};
+}
+
 // Packed rows may be overwritten by up to this many floats past their end.
 constexpr int64_t kPackSlack = kLanes;
 
