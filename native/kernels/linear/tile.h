@@ -18,6 +18,7 @@ constexpr int kRows = 12, kVecs = 2;
 #else
 constexpr int kRows = 6, kVecs = 1;
 #endif
+constexpr int kOnePassRows = 3;  // so few of the whole panel's width fit anywhere
 
 // c (R, 16V) += or = a (R, k) b (k, 16V); a(i, p) = a[i * a_row + p * a_step].
 template <int R, int V, class B>
@@ -173,18 +174,19 @@ LSP_INLINE void packed_tile(const Unpacked& from, float* a, const B* b, float* c
 template <int R, class B>
 static void packed_panel_rows(const float* a, const B* b, float* c, int64_t c_row, int64_t k, bool accumulate,
                               const Ahead& ahead, const float* next_c) {
-  for (int v = 0; v < 2; v += kVecs)
-    packed_tile<R, kVecs, false, B>({}, const_cast<float*>(a), b + v * kLanes, c + v * kLanes, c_row, k,
-                                    accumulate, ahead, next_c + v * kLanes);
+  constexpr int V = R <= kOnePassRows ? 2 : kVecs;
+  for (int v = 0; v < 2; v += V)
+    packed_tile<R, V, false, B>({}, const_cast<float*>(a), b + v * kLanes, c + v * kLanes, c_row, k,
+                                accumulate, ahead, next_c + v * kLanes);
 }
 
 template <int R, class B>
 static void packing_panel_rows(const Unpacked& from, float* a, const B* b, float* c, int64_t c_row, int64_t k,
                                bool accumulate, const Ahead& ahead, const float* next_c) {
-  packed_tile<R, kVecs, true, B>(from, a, b, c, c_row, k, accumulate, ahead, next_c);
-  if (kVecs == 1)
-    packed_tile<R, kVecs, false, B>({}, a, b + kLanes, c + kLanes, c_row, k, accumulate, ahead,
-                                    next_c + kLanes);
+  constexpr int V = R <= kOnePassRows ? 2 : kVecs;
+  packed_tile<R, V, true, B>(from, a, b, c, c_row, k, accumulate, ahead, next_c);
+  if (V == 1)
+    packed_tile<R, V, false, B>({}, a, b + kLanes, c + kLanes, c_row, k, accumulate, ahead, next_c + kLanes);
 }
 
 // Packed rows times one panel; next_c is where the product after this one begins. Rows that are not packed
