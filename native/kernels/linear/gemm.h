@@ -126,7 +126,7 @@ class GemmRun {
       const Unpacked from = unpacked(g_.a, row, k_offset);
       const Panel then = panel_of(next.row_block < 0 ? unit : next);
       product(panel_of(unit), rows, k_offset, depth, packed, on_the_way ? &from : nullptr,
-              then.part->b.ahead(then.index, k_offset, depth, ceil_div(rows, kRows)), then.c);
+              then.part->b.ahead(then.index, k_offset, depth, tiles_of(rows)), then.c);
       if (k_offset + depth == g_.k) epilogue_(row, rows, unit.panel);
     }
   }

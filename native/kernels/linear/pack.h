@@ -40,7 +40,7 @@ LSP_INLINE void pack_square(const float* from, int64_t row, int64_t height, int6
 // Calls f(first row, height) for each of the tiles that `rows` rows are cut into.
 template <class F>
 LSP_INLINE void for_tiles(int64_t rows, const F& f) {
-  const int64_t tiles = ceil_div(rows, kRows), least = rows / tiles, higher = rows % tiles;
+  const int64_t tiles = tiles_of(rows), least = rows / tiles, higher = rows % tiles;
   for (int64_t row = 0, tile = 0, height; tile < tiles; ++tile, row += height) {
     height = tile < higher ? least + 1 : least;
     f(row, height);

@@ -18,7 +18,15 @@ constexpr int kRows = 12, kVecs = 2;
 #else
 constexpr int kRows = 6, kVecs = 1;
 #endif
-constexpr int kOnePassRows = 3;  // so few of the whole panel's width fit anywhere
+// As many rows of the whole panel's width fit anywhere. Where kVecs is 1, a few rows of A are multiplied so:
+// the panel, which comes from memory then, is read in one stream.
+constexpr int kOnePassRows = 3;
+constexpr int64_t kFewRows = 48;
+
+// Tiles that a block of packed rows is cut into, of nearly equal height.
+LSP_INLINE int64_t tiles_of(int64_t rows) {
+  return ceil_div(rows, kVecs == 1 && rows <= kFewRows ? kOnePassRows : kRows);
+}
 
 // c (R, 16V) += or = a (R, k) b (k, 16V); a(i, p) = a[i * a_row + p * a_step].
 template <int R, int V, class B>
@@ -195,7 +203,7 @@ template <class B>
 LSP_INLINE void packed_product(int64_t rows, const float* packed, const B* b, float* c, int64_t c_row,
                                int64_t k, bool accumulate, Ahead ahead, const float* next_c,
                                const Unpacked* from = nullptr) {
-  int64_t tiles = ceil_div(rows, kRows);
+  int64_t tiles = tiles_of(rows);
   for (int64_t row = 0; tiles > 0; --tiles, ahead.at += ahead.tile) {
     const int64_t height = ceil_div(rows - row, tiles);
     float *at = c + row * c_row, *a = const_cast<float*>(packed) + row * k;
