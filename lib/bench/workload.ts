@@ -3,15 +3,34 @@
  * update (ratio and k3 KL, β 0.04). What is learnt is of no interest, so rewards are numbers made up.
  */
 import { readFileSync } from 'node:fs';
-import { Learner } from '../learn/learner';
-import { LanguageModel } from '../model/language-model';
-import type { Completion, TrainingGroup } from '../model/types';
+import { Learner, type LearnerOptions } from '../learn/learner';
+import { LanguageModel, type LanguageModelLoadOptions } from '../model/language-model';
+import type { Completion, GenerateOptions, TrainingGroup } from '../model/types';
 import { expectInteger, expectOneOf } from '../options';
 import type { Workload } from './operations';
+import { withTimedKernels } from './profile';
 
 /** `exact`: f32, all weights are trained. `lora`: f32, an adapter of rank 16 on all projections is trained. */
 export type BenchMode = (typeof BENCH_MODES)[number];
 export const BENCH_MODES = ['exact', 'lora'] as const;
+
+/** What a mode is: options of the model, its learner and its sampling. */
+export interface ModeOptions {
+  load?: LanguageModelLoadOptions;
+  learner?: LearnerOptions;
+  generate?: GenerateOptions;
+  /** What gets gradients, for the count of operations. */
+  trained: 'weights' | 'adapter';
+}
+
+const MODES: Readonly<Record<BenchMode, ModeOptions>> = {
+  exact: { trained: 'weights' },
+  lora: { learner: { lora: {} }, trained: 'adapter' },
+};
+
+export function modeOptions(mode: BenchMode): ModeOptions {
+  return MODES[mode];
+}
 
 export interface StepTimes {
   /** From 1. */
@@ -28,6 +47,7 @@ export interface StepTimes {
 
 /** A policy, its frozen reference and its learner. */
 export interface Training extends AsyncDisposable {
+  mode: BenchMode;
   model: LanguageModel;
   reference: LanguageModel;
   learner: Learner;
@@ -36,31 +56,35 @@ export interface Training extends AsyncDisposable {
 export interface TrainingOptions {
   threads?: number;
   mode?: BenchMode;
+  /** Times the kernels, for a profile (default false). */
+  profile?: boolean;
   signal?: AbortSignal;
 }
 
 const KL_WEIGHT = 0.04;
 
-/** Loads a model for a mode: the one place that knows what a mode means. @throws LspError as `LanguageModel.load` */
+/** Loads a model for a mode. @throws LspError as `LanguageModel.load` */
 export async function openTraining(source: string, options: TrainingOptions = {}): Promise<Training> {
   const mode = expectOneOf('mode', options.mode ?? 'exact', BENCH_MODES);
-  const { threads, signal } = options;
-  const loading = { ...(threads && { threads }), ...(signal && { signal }) };
-  const model = await LanguageModel.load(source, loading);
+  const { threads, signal, profile = false } = options;
+  const ofMode = modeOptions(mode);
+  const loading = { ...ofMode.load, ...(threads && { threads }), ...(signal && { signal }) };
+  const load = (how: LanguageModelLoadOptions) =>
+    profile ? withTimedKernels(() => LanguageModel.load(source, how)) : LanguageModel.load(source, how);
+  const model = await load(loading);
   try {
-    const lora = mode === 'lora' ? { lora: {} } : {};
-    const learner = await Learner.create(model, { learningRate: 1e-6, maxGradNorm: 1, ...lora });
+    const learner = await Learner.create(model, { learningRate: 1e-6, maxGradNorm: 1, ...ofMode.learner });
     // Beneath an adapter lies the reference itself; beside all weights it stays as its file has it.
     const reference =
-      mode === 'lora'
+      ofMode.trained === 'adapter'
         ? await model.clone({ adapter: false })
-        : await LanguageModel.load(source, { ...loading, dtype: 'stored' });
+        : await load({ ...loading, dtype: 'stored' });
     const dispose = async () => {
       await learner.dispose();
       await reference.dispose();
       await model.dispose();
     };
-    return { model, reference, learner, [Symbol.asyncDispose]: dispose };
+    return { mode, model, reference, learner, [Symbol.asyncDispose]: dispose };
   } catch (error) {
     await model.dispose();
     throw error;
@@ -85,16 +109,23 @@ export function randomPrompts(count: number, tokens: number, vocabSize: number):
   return Array.from({ length: count }, () => Int32Array.from({ length: tokens }, () => next() % vocabSize));
 }
 
+export interface StepOptions {
+  signal?: AbortSignal;
+  /** Called when a phase has ended, and `undefined` when a step begins. */
+  onPhaseEnd?: (phase: 'rollout' | 'reference' | 'update' | undefined) => void;
+}
+
 /** Takes steps one by one, for as long as somebody asks for them. */
 export async function* timeSteps(
   training: Training,
   workload: Workload,
-  signal?: AbortSignal,
+  { signal, onPhaseEnd }: StepOptions = {},
 ): AsyncGenerator<StepTimes, never> {
   const { queries, answers, promptTokens, newTokens } = checkWorkload(workload);
   const { model, learner } = training;
   const prompts = randomPrompts(queries, promptTokens, model.config.vocabSize);
   const options = {
+    ...modeOptions(training.mode).generate,
     samples: answers,
     maxNewTokens: newTokens,
     minNewTokens: newTokens,
@@ -102,11 +133,14 @@ export async function* timeSteps(
   };
   const seconds = (from: number, to: number) => (to - from) / 1000;
   for (let step = 1; ; step++) {
+    onPhaseEnd?.(undefined);
     const start = performance.now();
     const completions = await model.generate(prompts, { ...options, seed: step });
     const rolledOut = performance.now();
+    onPhaseEnd?.('rollout');
     const references = await referenceLogprobs(training, prompts, completions, signal);
     const referenced = performance.now();
+    onPhaseEnd?.('reference');
     const groups: TrainingGroup[] = completions.map((group, i) => ({
       prompt: prompts[i]!,
       completions: group.map(({ tokens }) => tokens),
@@ -115,6 +149,7 @@ export async function* timeSteps(
     const accumulated = performance.now();
     await learner.step();
     const stepped = performance.now();
+    onPhaseEnd?.('update');
     yield {
       step,
       rolloutSeconds: seconds(start, rolledOut),
