@@ -102,6 +102,8 @@ export interface NativeGenerateOptions extends NativeSampling {
   eosIds: Int32Array;
   /** Most sequences decoded together. */
   maxBatch: number;
+  /** What the products are computed in; default f32. */
+  precision?: 'f32' | 'int8';
   /**
    * Called on the JavaScript thread for batches of fresh tokens: parallel arrays, `sequence` is the index in
    * `requests`. To end a sequence early (stop strings), call `handle.finish(sequence)`.
@@ -116,6 +118,8 @@ export interface NativeCompletion {
   logprobs: Float32Array;
   /** Entropy in nats of the distribution at temperature 1 each token was drawn from. */
   entropies: Float32Array;
+  /** In int8 alone: log p of each token at the temperature of the sampling (1 where that is greedy). */
+  sampledLogprobs?: Float32Array;
   finishReason: 'eos' | 'stop' | 'length';
 }
 

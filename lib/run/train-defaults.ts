@@ -19,6 +19,7 @@ export const DEFAULTS = {
   maxNewTokens: 64,
   queryTokens: 48,
   temperature: 1,
+  rollouts: 'f32',
   learningRate: 2e-5,
   schedule: 'constant',
   warmupSteps: 0,

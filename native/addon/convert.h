@@ -61,6 +61,8 @@ AdamWOptions to_adamw_options(const Napi::Value& value, const std::string& name)
 float to_temperature(const Napi::Value& value, const std::string& name);
 // f32 (also when absent) or bf16.
 WeightType to_weight_type(const Napi::Value& value, const std::string& name);
+// f32 if it is undefined.
+Precision to_precision(const Napi::Value& value, const std::string& name);
 // f32, f16 or bf16.
 StoredType to_float_type(const Napi::Value& value, const std::string& name);
 

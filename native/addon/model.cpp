@@ -40,6 +40,8 @@ Napi::Value from_completions(Napi::Env env, const std::vector<Completion>& compl
     object.Set("tokens", from_int32s(env, completion.tokens));
     object.Set("logprobs", from_floats(env, completion.logprobs));
     object.Set("entropies", from_floats(env, completion.entropies));
+    if (!completion.sampled_logprobs.empty())
+      object.Set("sampledLogprobs", from_floats(env, completion.sampled_logprobs));
     object.Set("finishReason", completion.reason == FinishReason::eos    ? "eos"
                                : completion.reason == FinishReason::stop ? "stop"
                                                                          : "length");

@@ -18,9 +18,10 @@ namespace lsp {
   static void use_bf16(Kernels&) {} \
   }
 // int8: kernels/<op>/int8.cpp.
-#define LSP_DECLARE_INT8(variant)   \
-  namespace variant {               \
-  static void use_int8(Kernels&) {} \
+#define LSP_DECLARE_INT8(variant)                                      \
+  namespace variant {                                                  \
+  extern const Int8Kernels int8_kernels;                               \
+  static void use_int8(Kernels& table) { table.int8 = &int8_kernels; } \
   }
 
 #define LSP_DECLARE_KERNELS(isa_name)                                                               \

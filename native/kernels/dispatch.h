@@ -15,6 +15,7 @@
 #include "kernels/bias/bias.h"
 #include "kernels/embedding/embedding.h"
 #include "kernels/grad_norm/grad_norm.h"
+#include "kernels/int8/int8.h"
 #include "kernels/linear/linear.h"
 #include "kernels/logprob/logprob.h"
 #include "kernels/quantize/quantize.h"
@@ -40,6 +41,7 @@ struct Kernels {
   const RopeKernels* rope;
   const SamplingKernels* sampling;
   const SwigluKernels* swiglu;
+  const Int8Kernels* int8 = nullptr;
 };
 
 // Variants compiled in that this processor runs, best first; `portable` always comes last.

@@ -10,10 +10,15 @@
 #include "core/operation.h"
 #include "kernels/dispatch.h"
 #include "model/config.h"
+#include "model/int8_weights.h"
 #include "model/parameters.h"
 #include "model/tensor_files.h"
 
 namespace lsp {
+
+// What the products of a forward pass are computed in: f32 from the weights as they are held, exactly; or
+// int8 (int8_weights.h), for sampling.
+enum class Precision { f32, int8 };
 
 class Model {
  public:
@@ -53,6 +58,10 @@ class Model {
   // current.
   std::shared_ptr<Buffer> writable(int parameter);
   void publish(int parameter, std::shared_ptr<Buffer> values);
+  // Changes whenever the values of a parameter do.
+  int64_t revision(int parameter) const { return held(parameter).revision; }
+  // The matrices in 8 bits, as of the last refresh.
+  Int8Weights& int8() { return int8_; }
   void bump_version() { ++version_; }
   int64_t version() const { return version_; }
 
@@ -82,13 +91,15 @@ class Model {
   struct Held {
     std::shared_ptr<Buffer> values;
     StoredType type = StoredType::f32;
+    int64_t revision = 0;
   };
   const Held& held(int parameter) const { return weights_[static_cast<size_t>(parameter)]; }
   // How a matrix is to be held that a file has as `type`.
   StoredType held_type(int parameter, StoredType type) const;
   // f32 panels in the form in which this model holds them.
-  Held hold(int parameter, Buffer panels) const;
-  Held load_held(const TensorLocation& tensor, int parameter, const Operation& operation) const;
+  Held hold(int parameter, Buffer panels);
+  Held load_held(const TensorLocation& tensor, int parameter, const Operation& operation);
+  Held new_held(Buffer values, StoredType type);
   bool is_in_rows(int parameter) const;
   Panels decoded(int parameter);
 
@@ -102,6 +113,8 @@ class Model {
   std::vector<Held> weights_;
   Buffer decoded_[kDecoded];
   int next_decoded_ = 0;
+  int64_t last_revision_ = 0;
+  Int8Weights int8_;
   int64_t version_ = 0, adapter_generation_ = 0;
   std::vector<float> frequency_;
   Buffer cosine_, sine_, adapter_scratch_;

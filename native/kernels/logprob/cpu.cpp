@@ -3,36 +3,13 @@
 #include "kernels/logprob/logprob.h"
 
 #include "core/parallel.h"
-#include "core/scalar_math.h"
-#include "core/simd_math.h"
 #include "kernels/linear/gemm.h"
+#include "kernels/logprob/statistics.h"
 
 namespace lsp {
 namespace LSP_ISA {
 
 constexpr int64_t kChunkPanels = kVocabChunk / kPanelColumns;
-
-// Of one row and chunk: largest z, sum of exp(z - top), sum of exp(z - top) (z - top).
-struct ChunkStats {
-  float top, sum, moment;
-};
-
-static ChunkStats chunk_stats(const float* logits, int64_t count, float inverse_temperature) {
-  const Vec factor = splat(inverse_temperature), blank = splat(-__builtin_inff());
-  Vec top = blank;
-  for_lanes(count,
-            [&](int64_t i, int n) { top = max(top, keep_first(load_n(logits + i, n) * factor, n, blank)); });
-  const float highest = max_lanes(top);
-  const Vec base = splat(highest);
-  Vec sum = zero(), moment = zero();
-  for_lanes(count, [&](int64_t i, int n) {
-    const Vec distance = load_n(logits + i, n) * factor - base;
-    const Vec weight = keep_first(exp(distance), n, zero());
-    sum = sum + weight;
-    moment = fma(weight, distance, moment);
-  });
-  return {highest, sum_lanes(sum), sum_lanes(moment)};
-}
 
 // Packed rows times one chunk of the vocabulary, into (rows, 512); `next` is the chunk after it.
 template <class T>
@@ -49,33 +26,10 @@ static void chunk_logits(int64_t rows, const float* packed, const PanelFactor<T>
 
 static void combine_row(const LogprobForward& f, const ChunkStats* stats, int64_t chunks, int64_t row,
                         float target) {
-  float top = stats[row].top;
-  for (int64_t chunk = 1; chunk < chunks; ++chunk) {
-    const float other = stats[chunk * f.t + row].top;
-    top = top > other ? top : other;
-  }
-  double sum = 0.0, moment = 0.0;
-  for (int64_t chunk = 0; chunk < chunks; ++chunk) {
-    const ChunkStats& s = stats[chunk * f.t + row];
-    const double distance = static_cast<double>(s.top) - static_cast<double>(top);
-    if (distance < -100.0 && s.sum == s.sum) continue;  // below e^-100 of the largest term
-    if (distance != distance || s.sum != s.sum) {
-      sum = static_cast<double>(__builtin_nanf(""));
-      break;
-    }
-    const double weight = scalar::exp(distance);
-    sum += weight * static_cast<double>(s.sum);
-    moment += weight * (static_cast<double>(s.moment) + distance * static_cast<double>(s.sum));
-  }
-  // A sum that is not a positive number came from a NaN or an infinity in the logits: say so in every output.
-  const double log_sum =
-      sum > 0.0 && sum < 1e300 ? scalar::log(sum) : static_cast<double>(__builtin_nanf(""));
-  const float lse = static_cast<float>(static_cast<double>(top) + log_sum);
-  const bool finite = lse - lse == 0.0f;
-  const float bad = __builtin_nanf("");
-  if (f.lse != nullptr) f.lse[row] = finite ? lse : bad;
-  if (f.logprob != nullptr) f.logprob[row] = finite ? target - lse : bad;
-  if (f.entropy != nullptr) f.entropy[row] = finite ? static_cast<float>(log_sum - moment / sum) : bad;
+  const RowStats all = combine_chunks(stats + row, chunks, f.t);
+  if (f.lse != nullptr) f.lse[row] = all.lse;
+  if (f.logprob != nullptr) f.logprob[row] = target - all.lse;
+  if (f.entropy != nullptr) f.entropy[row] = all.entropy;
 }
 
 // The logits of one row block and chunk are reduced, and kept where they are asked for.
@@ -104,7 +58,7 @@ static void forward_with(Exec& exec, const LogprobForward& f, const T* panels) {
   const int64_t rows_each = ceil_div(ceil_div(f.t, ceil_div(f.t, kRowBlock)), kRows) * kRows;
   const int64_t row_blocks = ceil_div(f.t, rows_each);
   const int64_t packed_floats = rows_each * f.c + kPackSlack;
-  ChunkStats* stats = reinterpret_cast<ChunkStats*>(exec.shared(0, 3 * chunks * f.t));
+  ChunkStats* stats = reinterpret_cast<ChunkStats*>(exec.shared(0, kStatsFloats * chunks * f.t));
   float* targets = exec.shared(1, f.t);
   exec.reserve_local(packed_floats + rows_each * kVocabChunk);
   Claims claims(reinterpret_cast<int64_t*>(exec.shared(kClaimsSlot, 2 * row_blocks)), row_blocks, chunks);
