@@ -3,7 +3,7 @@
  * log-probabilities, one policy update (ratio and k3 KL, β 0.04) with AdamW.
  *
  *   npx ts-node bench/w1.ts MODEL [steps] [threads] [--queries N] [--answers N] [--prompt-tokens N] [--new-tokens N]
- *     [--mode exact|lora]
+ *     [--mode exact|lora|fast]
  *
  * Prints one JSON line a step (seconds; tokens a second), with the process's peak memory so far as the system counts it.
  * Only ratios to other programs measured in the same sitting mean anything.

@@ -92,7 +92,8 @@ async function main(): Promise<void> {
   const flags = readFlags(process.argv.slice(2));
   const { threads, modes, quick, only } = flags;
   const controller = new AbortController();
-  process.once('SIGINT', () => controller.abort(new Error('stopped')));
+  for (const name of ['SIGINT', 'SIGTERM'] as const)
+    process.once(name, () => controller.abort(new Error('stopped')));
   const model = pathOfSource(flags.model ?? join(flags.peers, 'models', 'hf'));
   const geometry = geometryOf(openModelSource(model).config);
   const missing: Sitting['missing'] = [];

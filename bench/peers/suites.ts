@@ -213,6 +213,7 @@ export async function compareSteps(setting: Setting, steps: number): Promise<Com
   await rounds(setting, programs, steps, 'steps', async (worker, name, round) => {
     // Ours reads the request; the others were told their workload when they were started.
     const figures = await ask<StepFigures>(worker, { do: 'step', workload });
+    setting.progress(`${name}: step ${round + 1} took ${figures.totalSeconds.toFixed(2)} s`);
     if (round < warmUp) return;
     if (round !== current) Object.values(all).forEach((one) => one.begin());
     current = round;

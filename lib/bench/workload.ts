@@ -3,6 +3,7 @@
  * update (ratio and k3 KL, β 0.04). What is learnt is of no interest, so rewards are numbers made up.
  */
 import { readFileSync } from 'node:fs';
+import { DEFAULT_MAX_WEIGHT, ImportanceWeights } from '../learn/importance';
 import { Learner, type LearnerOptions } from '../learn/learner';
 import { LanguageModel, type LanguageModelLoadOptions } from '../model/language-model';
 import type { Completion, GenerateOptions, TrainingGroup } from '../model/types';
@@ -10,9 +11,12 @@ import { expectInteger, expectOneOf } from '../options';
 import type { Workload } from './operations';
 import { withTimedKernels } from './profile';
 
-/** `exact`: f32, all weights are trained. `lora`: f32, an adapter of rank 16 on all projections is trained. */
+/**
+ * `exact`: f32, all weights are trained. `lora`: f32, an adapter of rank 16 on all projections is trained. `fast`: the
+ * same with rollouts in int8, whose tokens the update weighs.
+ */
 export type BenchMode = (typeof BENCH_MODES)[number];
-export const BENCH_MODES = ['exact', 'lora'] as const;
+export const BENCH_MODES = ['exact', 'lora', 'fast'] as const;
 
 /** What a mode is: options of the model, its learner and its sampling. */
 export interface ModeOptions {
@@ -26,6 +30,7 @@ export interface ModeOptions {
 const MODES: Readonly<Record<BenchMode, ModeOptions>> = {
   exact: { trained: 'weights' },
   lora: { learner: { lora: {} }, trained: 'adapter' },
+  fast: { learner: { lora: {} }, generate: { precision: 'int8' }, trained: 'adapter' },
 };
 
 export function modeOptions(mode: BenchMode): ModeOptions {
@@ -38,7 +43,7 @@ export interface StepTimes {
   rolloutSeconds: number;
   rolloutTokensPerSecond: number;
   referenceSeconds: number;
-  /** Forward, backward and AdamW. */
+  /** Forward, backward and AdamW; with int8 rollouts their log-probabilities in f32, too. */
   updateSeconds: number;
   /** AdamW's part of it. */
   optimizerSeconds: number;
@@ -122,15 +127,16 @@ export async function* timeSteps(
   { signal, onPhaseEnd }: StepOptions = {},
 ): AsyncGenerator<StepTimes, never> {
   const { queries, answers, promptTokens, newTokens } = checkWorkload(workload);
-  const { model, learner } = training;
+  const { model, reference, learner, mode } = training;
   const prompts = randomPrompts(queries, promptTokens, model.config.vocabSize);
-  const options = {
-    ...modeOptions(training.mode).generate,
+  const options: GenerateOptions & { samples: number } = {
+    ...modeOptions(mode).generate,
     samples: answers,
     maxNewTokens: newTokens,
     minNewTokens: newTokens,
     ...(signal && { signal }),
   };
+  const sampledExactly = (options.precision ?? 'f32') === 'f32';
   const seconds = (from: number, to: number) => (to - from) / 1000;
   for (let step = 1; ; step++) {
     onPhaseEnd?.(undefined);
@@ -138,14 +144,17 @@ export async function* timeSteps(
     const completions = await model.generate(prompts, { ...options, seed: step });
     const rolledOut = performance.now();
     onPhaseEnd?.('rollout');
-    const references = await referenceLogprobs(training, prompts, completions, signal);
+    const references = await logprobsOf(reference, prompts, completions, signal);
     const referenced = performance.now();
     onPhaseEnd?.('reference');
+    const old = sampledExactly ? null : await logprobsOf(model, prompts, completions, signal);
     const groups: TrainingGroup[] = completions.map((group, i) => ({
       prompt: prompts[i]!,
       completions: group.map(({ tokens }) => tokens),
     }));
-    await learner.accumulate(groups, lossGradient(completions, references), { ...(signal && { signal }) });
+    await learner.accumulate(groups, lossGradient(completions, old, references), {
+      ...(signal && { signal }),
+    });
     const accumulated = performance.now();
     await learner.step();
     const stepped = performance.now();
@@ -163,8 +172,8 @@ export async function* timeSteps(
 }
 
 /** [query][answer] → log-probabilities of its tokens. */
-async function referenceLogprobs(
-  { reference }: Training,
+async function logprobsOf(
+  model: LanguageModel,
   prompts: readonly Int32Array[],
   completions: readonly Completion[][],
   signal?: AbortSignal,
@@ -173,27 +182,35 @@ async function referenceLogprobs(
     group.map(({ tokens }) => Int32Array.of(...prompts[i]!, ...tokens)),
   );
   const promptLengths = completions.flatMap((group, i) => group.map(() => prompts[i]!.length));
-  const flat = await reference.logprobs(sequences, { promptLengths, ...(signal && { signal }) });
+  const flat = await model.logprobs(sequences, { promptLengths, ...(signal && { signal }) });
   let next = 0;
   return completions.map((group) => group.map(() => flat[next++]!));
 }
 
 /**
- * dLoss/dlogprob of the mean over tokens of −A ρ + β k3: on-policy the ratio ρ is 1, and k3 = exp(r − l) − (r − l) − 1
- * has the derivative 1 − exp(r − l) (Schulman 2020).
+ * dLoss/dlogprob of the mean over tokens of −w A ρ + β k3: on-policy the ratio ρ is 1, and k3 = exp(r − l) − (r − l) − 1
+ * has the derivative 1 − exp(r − l) (Schulman 2020). w is 1, or the importance weight of a token that was sampled in
+ * int8.
+ *
+ * @param old log-probabilities of the policy where it is not what sampled
  */
 function lossGradient(
   completions: readonly Completion[][],
+  old: readonly Float32Array[][] | null,
   references: readonly Float32Array[][],
 ): Float32Array[][] {
   const tokens = completions.flat().reduce((sum, completion) => sum + completion.tokens.length, 0);
+  const importance = new ImportanceWeights(DEFAULT_MAX_WEIGHT);
   return completions.map((group, i) =>
-    group.map(({ logprobs }, j) => {
+    group.map(({ logprobs: sampled }, j) => {
       const advantage = ((i * group.length + j) % 7) - 3;
       const reference = references[i]![j]!;
-      return logprobs.map(
-        (logprob, t) => (-advantage + KL_WEIGHT * (1 - Math.exp(reference[t]! - logprob))) / tokens,
-      );
+      const logprobs = old?.[i]![j] ?? sampled;
+      const weights = old && importance.of(logprobs, sampled);
+      return logprobs.map((logprob, t) => {
+        const policy = -advantage * (weights?.[t] ?? 1);
+        return (policy + KL_WEIGHT * (1 - Math.exp(reference[t]! - logprob))) / tokens;
+      });
     }),
   );
 }

@@ -71,6 +71,18 @@ Work work_of(const LogprobBackward& a) {
   return {products * product(a.t, a.c, columns, 0).operations, (products + 1) * weights};
 }
 
+Work int8_product(int64_t t, int64_t k, int64_t n) {
+  return product(t, k, n, static_cast<double>(int8_panel_bytes(n, k)));
+}
+
+Work work_of(const Int8Forward& a) {
+  int64_t columns = 0;
+  for (int i = 0; i < a.part_count; ++i) columns += a.parts[i].n;
+  return int8_product(a.t, a.k, columns);
+}
+
+Work work_of(const Int8Head& a) { return int8_product(a.t, a.c, a.v); }
+
 Work work_of(const AdamW& a) {
   const double count = static_cast<double>(a.count);
   return {14 * count, 4 * (a.gradient2 == nullptr ? 7 : 8) * count};
@@ -129,6 +141,8 @@ Kernels make_timed() {
                                               "linear backward weight");
   time_group<&Kernels::logprob, &LogprobKernels::forward, &LogprobKernels::backward>(k, "logprob forward",
                                                                                      "logprob backward");
+  time_group<&Kernels::int8, &Int8Kernels::quantize, &Int8Kernels::forward, &Int8Kernels::head>(
+      k, "int8 quantize", "int8 forward", "int8 head");
   time_group<&Kernels::attention, &AttentionKernels::forward, &AttentionKernels::backward>(
       k, "attention forward", "attention backward");
   time_group<&Kernels::rmsnorm, &RmsNormKernels::forward, &RmsNormKernels::backward>(k, "rmsnorm forward",
