@@ -333,12 +333,25 @@ export interface NativeMeasurement {
   bytes: number;
 }
 
+/** Sums over all models with timed kernels, since the process began. */
+export interface NativeKernelTime {
+  /** `linear forward` */
+  name: string;
+  calls: number;
+  seconds: number;
+  /** 0 where they are not counted. */
+  flops: number;
+  bytes: number;
+}
+
 export interface NativeBenchOptions {
   geometry: NativeGeometry;
   /** Without any, only the machine is measured. */
   ops: string[];
   /** T of the cases, 1..65536; from 128 on backward passes too. */
   rows: number[];
+  /** [T, K, N] of the op `product`. */
+  products: (readonly [number, number, number])[];
   /** Compute threads, 1..256. */
   threads: number;
   secondsPerCase: number;
@@ -351,6 +364,9 @@ export interface NativeBench {
   ops(): string[];
   /** Measures the machine, every case, and the machine again; resolves with the peaks measured last. */
   run(options: NativeBenchOptions, handle: NativeHandle): Promise<NativePeak>;
+  /** Models that are made from now on time their kernels, or do not; clones are as their originals. */
+  timeKernels(timed: boolean): void;
+  kernelTimes(): NativeKernelTime[];
 }
 
 /** Instruction sets. A level above a base differs from it in products of low precision alone. */
