@@ -31,7 +31,7 @@ export function targetsOf(text: string | undefined): LoraTarget[] {
   return checkTargets(targets, 'loraTargets');
 }
 
-/** How the weights of the model are held: only those beneath an adapter may be bf16. */
+/** How the weights of the model are held: only those beneath an adapter may be other than f32. */
 export function weightTypeOf({ loraBase }: LoraRunOptions): WeightType {
   return loraBase ?? 'f32';
 }
