@@ -273,6 +273,7 @@ GenerateOptions to_generate_options(const Napi::Value& value, const std::string&
   options.seed = to_uint64(fields.get("seed"), fields.name("seed"));
   options.eos_ids = to_int32s(fields.get("eosIds"), fields.name("eosIds"));
   options.max_batch = fields.integer("maxBatch", 1, 4096);
+  options.precision = to_precision(fields.get("precision"), fields.name("precision"));
   return options;
 }
 
@@ -317,6 +318,22 @@ WeightType to_weight_type(const Napi::Value& value, const std::string& name) {
   if (text == "stored") return WeightType::stored;
   if (text == "int8") return WeightType::int8;
   reject_value("'f32', 'bf16', 'stored' or 'int8'", name, value);
+}
+
+Precision to_precision(const Napi::Value& value, const std::string& name) {
+  if (value.IsUndefined()) return Precision::exact;
+  const std::string text = to_string(value, name);
+  if (text == "exact") return Precision::exact;
+  if (text == "int8") return Precision::int8;
+  reject_value("'exact' or 'int8'", name, value);
+}
+
+Compute to_compute(const Napi::Value& value, const std::string& name) {
+  if (value.IsUndefined()) return Compute::f32;
+  const std::string text = to_string(value, name);
+  if (text == "f32") return Compute::f32;
+  if (text == "bf16") return Compute::bf16;
+  reject_value("'f32' or 'bf16'", name, value);
 }
 
 StoredType to_float_type(const Napi::Value& value, const std::string& name) {

@@ -15,6 +15,7 @@
 #include "kernels/bias/bias.h"
 #include "kernels/embedding/embedding.h"
 #include "kernels/grad_norm/grad_norm.h"
+#include "kernels/int8/int8.h"
 #include "kernels/linear/linear.h"
 #include "kernels/logprob/logprob.h"
 #include "kernels/quantize/quantize.h"
@@ -40,6 +41,10 @@ struct Kernels {
   const RopeKernels* rope;
   const SamplingKernels* sampling;
   const SwigluKernels* swiglu;
+  // The same contracts with products in bfloat16.
+  const LinearKernels* linear_bf16 = nullptr;
+  const LogprobKernels* logprob_bf16 = nullptr;
+  const Int8Kernels* int8 = nullptr;
 };
 
 // Variants compiled in that this processor runs, best first; `portable` always comes last.

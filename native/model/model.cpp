@@ -8,12 +8,14 @@
 
 namespace lsp {
 
-Model::Model(const ModelConfig& config, int threads, WeightType weights, const Kernels& kernels)
+Model::Model(const ModelConfig& config, int threads, WeightType weights, Compute compute,
+             const Kernels& kernels)
     : config_(config),
       parameters_(config),
       kernels_(kernels),
       exec_(threads),
       weight_type_(weights),
+      compute_(compute),
       weights_(static_cast<size_t>(parameters_.count())),
       frequency_(static_cast<size_t>(config.head_size / 2)) {
   rope_frequencies(frequency_.data(), config.head_size, config.rope_theta, config.rope_scaling);
@@ -38,22 +40,25 @@ StoredType Model::held_type(int parameter, StoredType type) const {
   return StoredType::f32;
 }
 
-Model::Held Model::hold(int parameter, Buffer panels) const {
+Model::Held Model::new_held(Buffer values, StoredType type) {
+  return {std::make_shared<Buffer>(std::move(values)), type, ++last_revision_};
+}
+
+Model::Held Model::hold(int parameter, Buffer panels) {
   const StoredType type = held_type(parameter, StoredType::f32);
   if (type == StoredType::bf16) panels = narrow_panels(panels);
   if (type == StoredType::q8_0) panels = quantized_rows(parameters_[parameter], panels);
-  return {std::make_shared<Buffer>(std::move(panels)), type};
+  return new_held(std::move(panels), type);
 }
 
-Model::Held Model::load_held(const TensorLocation& tensor, int parameter, const Operation& operation) const {
+Model::Held Model::load_held(const TensorLocation& tensor, int parameter, const Operation& operation) {
   const ParameterSpec& spec = parameters_[parameter];
   const StoredType type = held_type(parameter, tensor.type);
   const bool is_panels = type == StoredType::f32 || type == StoredType::bf16;
-  if (!is_panels && type == tensor.type)
-    return {std::make_shared<Buffer>(read_rows(tensor, spec, operation)), type};
+  if (!is_panels && type == tensor.type) return new_held(read_rows(tensor, spec, operation), type);
   Buffer panels = read_tensor(tensor, spec, operation);
-  if (type != StoredType::bf16) return hold(parameter, std::move(panels));
-  return {std::make_shared<Buffer>(narrow_panels(panels)), type};
+  return type == StoredType::bf16 ? new_held(narrow_panels(panels), type)
+                                  : hold(parameter, std::move(panels));
 }
 
 void Model::load(const std::vector<TensorLocation>& tensors, const Operation& operation) {
@@ -158,7 +163,7 @@ std::shared_ptr<Buffer> Model::writable(int parameter) {
 }
 
 void Model::publish(int parameter, std::shared_ptr<Buffer> values) {
-  weights_[static_cast<size_t>(parameter)] = {std::move(values), StoredType::f32};
+  weights_[static_cast<size_t>(parameter)] = {std::move(values), StoredType::f32, ++last_revision_};
 }
 
 std::vector<float> Model::read(int parameter) {
@@ -209,8 +214,9 @@ void Model::save_adapter(const std::string& path, StoredType type, const Operati
 }
 
 std::unique_ptr<Model> Model::clone(bool with_adapter) const {
-  auto copy = std::make_unique<Model>(config_, exec_.threads(), weight_type_, kernels_);
+  auto copy = std::make_unique<Model>(config_, exec_.threads(), weight_type_, compute_, kernels_);
   copy->weights_ = weights_;
+  copy->last_revision_ = last_revision_;
   if (with_adapter) {
     copy->parameters_ = parameters_;
   } else {
@@ -223,7 +229,7 @@ std::unique_ptr<Model> Model::clone(bool with_adapter) const {
 int64_t Model::weight_bytes() const {
   int64_t floats = 0;
   for (const Held& held : weights_) floats += held.values == nullptr ? 0 : held.values->count();
-  return 4 * floats;
+  return 4 * floats + int8_.bytes();
 }
 
 void Model::ensure_positions(int64_t count) {

@@ -10,21 +10,34 @@
 #include "core/operation.h"
 #include "kernels/dispatch.h"
 #include "model/config.h"
+#include "model/int8_weights.h"
 #include "model/parameters.h"
 #include "model/tensor_files.h"
 
 namespace lsp {
 
+// What a forward pass multiplies with: the weights as they are held and computed with, as training does; or
+// int8 (int8_weights.h), for sampling.
+enum class Precision { exact, int8 };
+
 class Model {
  public:
   // kernels: of one variant; a clone has its original's, whatever LSP_ISA says by then.
   // weights: how matrices are held; a model with any but f32 is frozen.
+  // compute: of all passes; clones keep it.
   Model(const ModelConfig& config, int threads, WeightType weights = WeightType::f32,
-        const Kernels& kernels = active_kernels());
+        Compute compute = Compute::f32, const Kernels& kernels = active_kernels());
 
   const ModelConfig& config() const { return config_; }
   const ParameterList& parameters() const { return parameters_; }
   const Kernels& kernels() const { return kernels_; }
+  // The products of all passes, in the model's precision.
+  const LinearKernels& linear() const {
+    return compute_ == Compute::bf16 ? *kernels_.linear_bf16 : *kernels_.linear;
+  }
+  const LogprobKernels& logprob() const {
+    return compute_ == Compute::bf16 ? *kernels_.logprob_bf16 : *kernels_.logprob;
+  }
   Exec& exec() { return exec_; }
 
   void load(const std::vector<TensorLocation>& tensors, const Operation& operation);
@@ -53,6 +66,10 @@ class Model {
   // current.
   std::shared_ptr<Buffer> writable(int parameter);
   void publish(int parameter, std::shared_ptr<Buffer> values);
+  // Changes whenever the values of a parameter do.
+  int64_t revision(int parameter) const { return held(parameter).revision; }
+  // The matrices in 8 bits, as of the last refresh.
+  Int8Weights& int8() { return int8_; }
   void bump_version() { ++version_; }
   int64_t version() const { return version_; }
 
@@ -82,13 +99,15 @@ class Model {
   struct Held {
     std::shared_ptr<Buffer> values;
     StoredType type = StoredType::f32;
+    int64_t revision = 0;
   };
   const Held& held(int parameter) const { return weights_[static_cast<size_t>(parameter)]; }
   // How a matrix is to be held that a file has as `type`.
   StoredType held_type(int parameter, StoredType type) const;
   // f32 panels in the form in which this model holds them.
-  Held hold(int parameter, Buffer panels) const;
-  Held load_held(const TensorLocation& tensor, int parameter, const Operation& operation) const;
+  Held hold(int parameter, Buffer panels);
+  Held load_held(const TensorLocation& tensor, int parameter, const Operation& operation);
+  Held new_held(Buffer values, StoredType type);
   bool is_in_rows(int parameter) const;
   Panels decoded(int parameter);
 
@@ -99,9 +118,12 @@ class Model {
   const Kernels& kernels_;
   Exec exec_;
   WeightType weight_type_;
+  Compute compute_;
   std::vector<Held> weights_;
   Buffer decoded_[kDecoded];
   int next_decoded_ = 0;
+  int64_t last_revision_ = 0;
+  Int8Weights int8_;
   int64_t version_ = 0, adapter_generation_ = 0;
   std::vector<float> frequency_;
   Buffer cosine_, sine_, adapter_scratch_;

@@ -8,7 +8,7 @@ namespace {
 
 // Nodes whose parents are ready, packed into batches of kPrefillTokens.
 void prefill_round(Model& model, PromptTree& tree, const std::vector<int32_t>& round, KvPool& pool,
-                   Activations& activations, const Operation& operation) {
+                   Activations& activations, const Operation& operation, Precision precision) {
   const ModelConfig& c = model.config();
   for (const int32_t node : round) {
     const int32_t parent = tree[node].parent;
@@ -33,7 +33,7 @@ void prefill_round(Model& model, PromptTree& tree, const std::vector<int32_t>& r
       ++at;
       done = 0;
     }
-    forward(model, batch.finish(), activations, operation);
+    forward(model, batch.finish(), activations, operation, precision);
     for (const auto& [index, row] : ended) {
       PromptNode& node = tree[index];
       node.ready = true;
@@ -47,7 +47,7 @@ void prefill_round(Model& model, PromptTree& tree, const std::vector<int32_t>& r
 }  // namespace
 
 void prefill(Model& model, PromptTree& tree, const std::vector<int32_t>& ends, KvPool& pool,
-             Activations& activations, const Operation& operation) {
+             Activations& activations, const Operation& operation, Precision precision) {
   std::vector<int32_t> missing;
   for (const int32_t end : ends) {
     for (int32_t node = end; node >= 0 && !tree[node].ready; node = tree[node].parent) {
@@ -61,7 +61,7 @@ void prefill(Model& model, PromptTree& tree, const std::vector<int32_t>& ends, K
       const int32_t parent = tree[node].parent;
       (parent < 0 || tree[parent].ready ? round : later).push_back(node);
     }
-    prefill_round(model, tree, round, pool, activations, operation);
+    prefill_round(model, tree, round, pool, activations, operation, precision);
     missing = std::move(later);
   }
 }

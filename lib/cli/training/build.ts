@@ -106,6 +106,7 @@ export function makeTrainer(options: TrainOptions, parts: TrainerParts): LspTrai
     watch: game.watch,
     measureKl: game.measureKl,
     updatesPerBatch: options.updatesPerBatch,
+    rollouts: options.rollouts,
     seed,
     checkpoint: parts.checkpoint,
     onPhase: parts.onPhase,

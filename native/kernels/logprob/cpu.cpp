@@ -2,37 +2,12 @@
 // vocabulary stream past; each chunk's logits are reduced while they are hot.
 #include "kernels/logprob/logprob.h"
 
-#include "core/parallel.h"
-#include "core/scalar_math.h"
-#include "core/simd_math.h"
 #include "kernels/linear/gemm.h"
+#include "kernels/logprob/backward.h"
+#include "kernels/logprob/reduce.h"
 
 namespace lsp {
 namespace LSP_ISA {
-
-constexpr int64_t kChunkPanels = kVocabChunk / kPanelColumns;
-
-// Of one row and chunk: largest z, sum of exp(z - top), sum of exp(z - top) (z - top).
-struct ChunkStats {
-  float top, sum, moment;
-};
-
-static ChunkStats chunk_stats(const float* logits, int64_t count, float inverse_temperature) {
-  const Vec factor = splat(inverse_temperature), blank = splat(-__builtin_inff());
-  Vec top = blank;
-  for_lanes(count,
-            [&](int64_t i, int n) { top = max(top, keep_first(load_n(logits + i, n) * factor, n, blank)); });
-  const float highest = max_lanes(top);
-  const Vec base = splat(highest);
-  Vec sum = zero(), moment = zero();
-  for_lanes(count, [&](int64_t i, int n) {
-    const Vec distance = load_n(logits + i, n) * factor - base;
-    const Vec weight = keep_first(exp(distance), n, zero());
-    sum = sum + weight;
-    moment = fma(weight, distance, moment);
-  });
-  return {highest, sum_lanes(sum), sum_lanes(moment)};
-}
 
 // Packed rows times one chunk of the vocabulary, into (rows, 512); `next` is the chunk after it.
 template <class T>
@@ -44,55 +19,6 @@ static void chunk_logits(int64_t rows, const float* packed, const PanelFactor<T>
     const int64_t then = panel + 1 < last ? panel + 1 : next * kChunkPanels;
     packed_product(rows, packed, weight.block(panel, 0, weight.depth, nullptr), to, kVocabChunk, weight.depth,
                    false, weight.ahead(then, 0, weight.depth, tiles_of(rows)), to + kPanelColumns);
-  }
-}
-
-static void combine_row(const LogprobForward& f, const ChunkStats* stats, int64_t chunks, int64_t row,
-                        float target) {
-  float top = stats[row].top;
-  for (int64_t chunk = 1; chunk < chunks; ++chunk) {
-    const float other = stats[chunk * f.t + row].top;
-    top = top > other ? top : other;
-  }
-  double sum = 0.0, moment = 0.0;
-  for (int64_t chunk = 0; chunk < chunks; ++chunk) {
-    const ChunkStats& s = stats[chunk * f.t + row];
-    const double distance = static_cast<double>(s.top) - static_cast<double>(top);
-    if (distance < -100.0 && s.sum == s.sum) continue;  // below e^-100 of the largest term
-    if (distance != distance || s.sum != s.sum) {
-      sum = static_cast<double>(__builtin_nanf(""));
-      break;
-    }
-    const double weight = scalar::exp(distance);
-    sum += weight * static_cast<double>(s.sum);
-    moment += weight * (static_cast<double>(s.moment) + distance * static_cast<double>(s.sum));
-  }
-  // A sum that is not a positive number came from a NaN or an infinity in the logits: say so in every output.
-  const double log_sum =
-      sum > 0.0 && sum < 1e300 ? scalar::log(sum) : static_cast<double>(__builtin_nanf(""));
-  const float lse = static_cast<float>(static_cast<double>(top) + log_sum);
-  const bool finite = lse - lse == 0.0f;
-  const float bad = __builtin_nanf("");
-  if (f.lse != nullptr) f.lse[row] = finite ? lse : bad;
-  if (f.logprob != nullptr) f.logprob[row] = finite ? target - lse : bad;
-  if (f.entropy != nullptr) f.entropy[row] = finite ? static_cast<float>(log_sum - moment / sum) : bad;
-}
-
-// The logits of one row block and chunk are reduced, and kept where they are asked for.
-static void reduce_chunk(const LogprobForward& f, int64_t first_row, int64_t rows, int64_t chunk,
-                         const float* logits, ChunkStats* stats, float* targets) {
-  const int64_t begin = chunk * kVocabChunk, count = min_of(kVocabChunk, f.v - begin);
-  for (int64_t i = 0; i < rows; ++i) {
-    const float* z = logits + i * kVocabChunk;
-    const int64_t row = first_row + i;
-    stats[chunk * f.t + row] = chunk_stats(z, count, f.inverse_temperature);
-    if (f.logits != nullptr) {
-      float* to = f.logits + row * f.v + begin;
-      for_lanes(count, [&](int64_t j, int n) { store_n(to + j, load_n(z + j, n), n); });
-    }
-    if (f.targets == nullptr) continue;
-    const int64_t offset = f.targets[row] - begin;
-    if (offset >= 0 && offset < count) targets[row] = z[offset] * f.inverse_temperature;
   }
 }
 
@@ -136,86 +62,15 @@ static void logprob_forward(Exec& exec, const LogprobForward& f) {
   }
 }
 
-// --- Backward
-// -------------------------------------------------------------------------------------------------------
-
-// Columns of logit gradients held at a time; more would only grow the scratch.
-constexpr int64_t kBackwardColumns = 2 * kVocabChunk;
-
-// dLoss/d(raw logit) of one row and panel from its raw logits, 0 in columns past the vocabulary. May be in
-// place.
-static void logit_gradients(const LogprobBackward& b, int64_t row, int64_t begin, const float* logits,
-                            float* z) {
-  const Vec factor = splat(b.inverse_temperature), lse = splat(b.lse[row]);
-  const float scale = b.dlogprob[row] * b.inverse_temperature;
-  const Vec negative = splat(-scale);
-  for (int64_t i = 0; i < kPanelColumns; i += kLanes) {
-    const int n = static_cast<int>(min_of(kLanes, max_of(b.v - begin - i, 0)));
-    const Vec gradient = negative * exp(load_n(logits + i, n) * factor - lse);
-    store(z + i, keep_first(gradient, n, zero()));
+struct MultiplyF32 {
+  template <class B, class Epilogue = NoEpilogue>
+  static void gemm(Exec& exec, const Gemm<B>& g, const Epilogue& epilogue = {}) {
+    LSP_ISA::gemm(exec, g, epilogue);
   }
-  const int64_t target = b.targets[row] - begin;
-  if (target >= 0 && target < kPanelColumns) z[target] += scale;
-}
-
-// Columns [begin, begin + count) of the logits' gradients as panels, from logits that were kept.
-static void kept_gradients(Exec& exec, const LogprobBackward& b, int64_t begin, int64_t count, float* dz) {
-  const int64_t panels = ceil_div(count, kPanelColumns);
-  parallel_for(exec, b.t, [&](int64_t row, int) {
-    for (int64_t panel = 0; panel < panels; ++panel) {
-      const int64_t first = begin + panel * kPanelColumns;
-      logit_gradients(b, row, first, b.logits + row * b.v + first, dz + (panel * b.t + row) * kPanelColumns);
-    }
-  });
-}
-
-template <class T>
-static void computed_gradients(Exec& exec, const LogprobBackward& b, const T* weight, int64_t begin,
-                               int64_t count, float* dz) {
-  const int64_t panel_floats = b.t * kPanelColumns;
-  const GemmPart<PanelFactor<T>> to_logits{{weight, b.c}, count, dz, kPanelColumns, panel_floats};
-  gemm<PanelFactor<T>>(exec, {&to_logits, 1, row_major(b.hidden, b.c), b.t, b.c, false},
-                       [&](int64_t row, int64_t rows, int64_t panel) {
-                         float* z = dz + panel * panel_floats;
-                         for (int64_t i = row; i < row + rows; ++i) {
-                           float* at = z + i * kPanelColumns;
-                           logit_gradients(b, i, begin + panel * kPanelColumns, at, at);
-                         }
-                       });
-}
-
-template <class T>
-static void backward_with(Exec& exec, const LogprobBackward& b, const T* values) {
-  float* dz = exec.shared(2, b.t * kBackwardColumns);  // panels (columns / 32, T, 32)
-  const int64_t panel_floats = b.t * kPanelColumns;
-  for (int64_t begin = b.first; begin < b.last; begin += kBackwardColumns) {
-    const int64_t count = min_of(kBackwardColumns, b.last - begin);
-    const T* weight = values + begin * b.c;
-    if (b.logits != nullptr) {
-      kept_gradients(exec, b, begin, count, dz);
-    } else {
-      computed_gradients(exec, b, weight, begin, count, dz);
-    }
-    const GemmPart<TransposedFactor<T>> to_hidden{{weight, b.c}, b.c, b.dhidden, b.c, kPanelColumns};
-    gemm<TransposedFactor<T>>(exec,
-                              {&to_hidden, 1, {dz, kPanelColumns, panel_floats}, b.t, count, begin > 0});
-    if (b.dweight == nullptr) continue;
-    const GemmPart<PanelFactor<float>> to_weight{
-        {dz, b.t}, count, b.dweight + begin * b.c, kPanelColumns, b.c * kPanelColumns};
-    gemm<PanelFactor<float>>(exec, {&to_weight, 1, column_major(b.hidden, b.c), b.c, b.t, true});
-  }
-}
-
-static void logprob_backward(Exec& exec, const LogprobBackward& b) {
-  if (b.weight.bf16 != nullptr) {
-    backward_with(exec, b, b.weight.bf16);
-  } else {
-    backward_with(exec, b, b.weight.f32);
-  }
-}
+};
 
 extern const LogprobKernels logprob_kernels;
-const LogprobKernels logprob_kernels = {logprob_forward, logprob_backward};
+const LogprobKernels logprob_kernels = {logprob_forward, HeadBackward<MultiplyF32>::run};
 
 }  // namespace LSP_ISA
 }  // namespace lsp
