@@ -14,7 +14,7 @@ export {
   type SaveOptions,
 } from './model/language-model';
 export { LORA_TARGETS, type AdapterInfo, type LoraOptions, type LoraTarget } from './model/adapter';
-export type { LoadOptions, LoadProgress } from './model/loading';
+export type { Compute, LoadOptions, LoadProgress } from './model/loading';
 export {
   Tokenizer,
   type ChatOptions,

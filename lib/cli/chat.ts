@@ -6,7 +6,7 @@ import { expectInteger } from '../options';
 import { Commands } from './chat/commands';
 import { type ChatSampling, Conversation } from './chat/conversation';
 import { chatAtTerminal, chatFromLines } from './chat/session';
-import { ADAPTER_FLAG, localModel, MODEL_SOURCES } from './local-model';
+import { ADAPTER_FLAG, COMPUTE_FLAG, localModel, MODEL_SOURCES, precisionOf } from './local-model';
 import { Output, type Streams } from './output';
 import { stopOnSignals } from './signals';
 import { isOfTinyFamily } from './tiny-family';
@@ -15,6 +15,7 @@ import { checkUsage, numberFlag } from './usage';
 interface ChatFlags {
   model: string;
   adapter?: string;
+  compute: string;
   system?: string;
   temperature: number;
   topK: number;
@@ -48,6 +49,7 @@ export function chatCommand(streams: Streams): Command {
       numberFlag,
     )
     .option('--seed <n>', 'the same seed and messages give the same answers', numberFlag, 0)
+    .option(...COMPUTE_FLAG)
     .option('--threads <n>', 'compute threads (default: all cores)', numberFlag)
     .option('--json', 'machine-readable output: one line an answer, not streamed')
     .addHelpText(
@@ -100,6 +102,7 @@ async function loadModel(flags: ChatFlags, output: Output, signal: AbortSignal):
       signal,
       onProgress: ({ loadedBytes, totalBytes }) => output.progress(loadedBytes / totalBytes, 'loading'),
       ...(flags.adapter !== undefined && { adapter: flags.adapter }),
+      ...precisionOf(flags),
       ...(flags.threads !== undefined && { threads: flags.threads }),
     });
   } finally {
@@ -114,6 +117,7 @@ function samplingOf(flags: ChatFlags, limits: { vocabSize: number; maxPositions:
   const sampling = { temperature, topK, topP, seed, maxNewTokens };
   return checkUsage(() => {
     if (flags.threads !== undefined) expectInteger('threads', flags.threads, { min: 1, max: 256 });
+    precisionOf(flags);
     checkGenerateOptions(sampling, [], limits);
     return sampling;
   });

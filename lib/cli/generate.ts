@@ -6,7 +6,7 @@ import { checkGenerateOptions } from '../model/generate-options';
 import { LanguageModel } from '../model/language-model';
 import { expectInteger } from '../options';
 import type { ChatMessage, Completion, GenerateOptions, Prompt } from '../model/types';
-import { ADAPTER_FLAG, localModel, MODEL_SOURCES } from './local-model';
+import { ADAPTER_FLAG, COMPUTE_FLAG, localModel, MODEL_SOURCES, precisionOf } from './local-model';
 import { Output, printable, type Streams } from './output';
 import { stopOnSignals } from './signals';
 import { checkUsage, numberFlag, UsageError } from './usage';
@@ -14,6 +14,7 @@ import { checkUsage, numberFlag, UsageError } from './usage';
 interface GenerateFlags {
   model: string;
   adapter?: string;
+  compute: string;
   prompt?: string;
   system?: string;
   maxNewTokens: number;
@@ -43,6 +44,7 @@ export function generateCommand(streams: Streams): Command {
     .option('--seed <n>', 'the same seed gives the same answers', numberFlag, 0)
     .option('--stop <text...>', 'end an answer before this text')
     .option('--raw', 'the prompt is text to continue: no chat template')
+    .option(...COMPUTE_FLAG)
     .option('--threads <n>', 'compute threads (default: all cores)', numberFlag)
     .option('--json', 'machine-readable output: one line an answer')
     .addHelpText(
@@ -65,6 +67,7 @@ async function generate(flags: GenerateFlags, output: Output): Promise<void> {
     await using model = await LanguageModel.load(path, {
       signal,
       ...(flags.adapter !== undefined && { adapter: flags.adapter }),
+      ...precisionOf(flags),
       ...(flags.threads !== undefined && { threads: flags.threads }),
     });
     if (flags.samples === 1 && !output.json) {
@@ -95,6 +98,7 @@ function optionsOf(flags: GenerateFlags, path: string): GenerateOptions {
   const { config } = openModelSource(path);
   checkUsage(() => {
     if (flags.threads !== undefined) expectInteger('threads', flags.threads, { min: 1, max: 256 });
+    precisionOf(flags);
     // No prompt is there yet, so that only what no prompt could mend is refused.
     return checkGenerateOptions({ ...options, samples: flags.samples }, [], config);
   });

@@ -2,6 +2,8 @@
 import { existsSync } from 'node:fs';
 import { basename, resolve } from 'node:path';
 import { parseHubSource, resolveModelSource } from '../hub/source';
+import { COMPUTES, type LoadOptions } from '../model/loading';
+import { expectOneOf } from '../options';
 import { formatBytes } from '../run/memory-estimate';
 import type { Output } from './output';
 
@@ -14,6 +16,19 @@ export const ADAPTER_FLAG = [
   '--adapter <dir>',
   'PEFT directory of a LoRA adapter to put on the model',
 ] as const;
+
+/** The same of commands that only sample: frozen weights are held in what they are computed in. */
+export const COMPUTE_FLAG = [
+  '--compute <f32|bf16>',
+  'arithmetic of matrix products; bf16 is faster where the processor has it, and holds weights in half the memory',
+  'f32',
+] as const;
+
+/** What `COMPUTE_FLAG` asks of `LanguageModel.load`. @throws LspError INVALID_ARGUMENT */
+export function precisionOf({ compute }: { compute: string }): Pick<LoadOptions, 'compute' | 'dtype'> {
+  const known = expectOneOf('compute', compute, COMPUTES);
+  return known === 'f32' ? {} : { compute: known, dtype: known };
+}
 
 /**
  * The path of a model's files, or what was given if it is one.

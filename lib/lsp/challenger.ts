@@ -23,7 +23,7 @@ export interface WriteOptions {
   seed?: number | bigint;
   /** Tokens an answer may have: what is asked must be feasible within them. Default 64. */
   maxAnswerTokens?: number;
-  /** Of the sampling. Default `f32`. */
+  /** Of the sampling. Default `exact`. */
   precision?: SamplingPrecision;
   signal?: AbortSignal;
   onProgress?: (fraction: number) => void;

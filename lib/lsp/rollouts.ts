@@ -5,7 +5,7 @@ import { checkOptions, expectNumber, expectOneOf } from '../options';
 
 export interface RolloutOptions {
   /**
-   * `f32` (default): the trained policy itself. `int8`: its weights rounded to 8 bits, several times as fast; the
+   * `exact` (default): the trained policy itself. `int8`: its weights rounded to 8 bits, several times as fast; the
    * update weighs tokens by how likely the trained policy is to sample them (learn/importance.ts).
    */
   precision?: SamplingPrecision;
@@ -18,7 +18,7 @@ export function settleRollouts(given: SamplingPrecision | RolloutOptions = {}): 
   const options = typeof given === 'string' ? { precision: given } : given;
   const checked = checkOptions(options, ['precision', 'maxWeight'], 'rollouts');
   return {
-    precision: expectOneOf('rollouts', checked.precision ?? 'f32', SAMPLING_PRECISIONS),
+    precision: expectOneOf('rollouts', checked.precision ?? 'exact', SAMPLING_PRECISIONS),
     maxWeight: expectNumber('rollouts.maxWeight', checked.maxWeight ?? DEFAULT_MAX_WEIGHT, { min: 1 }),
   };
 }
@@ -30,6 +30,6 @@ export function mismatchWarning(mismatch: Mismatch | null, limit: number): strin
   return (
     `The int8 rollouts are ${kl.toPrecision(2)} nats per token away from the trained policy, above the limit of ${limit} ` +
     `(largest difference of a token ${largest.toFixed(2)}, ${(100 * truncatedShare).toFixed(1)} % of the weights cut). ` +
-    'Sample in f32 (`rollouts`), or raise `watch.warnMismatch` if the run learns all the same.'
+    'Sample exactly (`rollouts: "exact"`), or raise `watch.warnMismatch` if the run learns all the same.'
   );
 }

@@ -60,7 +60,7 @@ export interface Judgement {
 export interface JudgeOptions {
   step?: number;
   seed?: number | bigint;
-  /** Of its sampling, with the mode 'sampled'. Default `f32`. */
+  /** Of its sampling, with the mode 'sampled'. Default `exact`. */
   precision?: SamplingPrecision;
   signal?: AbortSignal;
 }

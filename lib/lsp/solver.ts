@@ -26,7 +26,7 @@ export interface AnswerOptions {
   seed?: number | bigint;
   /** Position of each query in its step, for the random streams. Default 0, 1, 2, … */
   indices?: readonly number[];
-  /** Of the sampling. Default `f32`. */
+  /** Of the sampling. Default `exact`. */
   precision?: SamplingPrecision;
   signal?: AbortSignal;
   onProgress?: (fraction: number) => void;

@@ -70,8 +70,8 @@ export interface TrainingOptions {
   /** Updates per batch of rollouts. Default 1, which is exactly on-policy. */
   updatesPerBatch?: number;
   /**
-   * What the roles sample with: `f32` (default), or `int8`, several times as fast. Their judge too, where it samples.
-   * What is trained and measured is f32 all the same.
+   * What the roles sample with: `exact` (default), what is trained, or `int8`, several times as fast. Their judge too, where it samples.
+   * What is trained and measured stays exact.
    */
   rollouts?: SamplingPrecision | RolloutOptions;
   /** Seed of everything random. Default 0. */
@@ -261,7 +261,7 @@ export abstract class Trainer {
     const phase: StepContext['phase'] = (name, work) => this.timed(name, seconds, work);
     const step = this.current.nextStep;
     const { precision, maxWeight } = this.rollouts;
-    const sampling = precision === 'f32' ? {} : { precision };
+    const sampling = precision === 'exact' ? {} : { precision };
     const played = await this.play({ step, seed: this.seed, signal, sampling, phase }, this.current);
     const update: UpdateOptions = {
       loss: this.loss,

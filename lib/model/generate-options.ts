@@ -81,7 +81,7 @@ export function checkGenerateOptions(
     seed: expectUint64('seed', given.seed ?? 0),
     streamIds: checkStreamIds(given.streamIds, promptLengths.length, samples),
     stop: checkStop(given.stop),
-    precision: expectOneOf('precision', given.precision ?? 'f32', SAMPLING_PRECISIONS),
+    precision: expectOneOf('precision', given.precision ?? 'exact', SAMPLING_PRECISIONS),
     signal: expectSignal('signal', given.signal),
     onProgress: given.onProgress === undefined ? undefined : expectFunction('onProgress', given.onProgress),
   };

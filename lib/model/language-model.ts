@@ -25,7 +25,7 @@ import {
   encodePrompts,
 } from './generate-options';
 import { generateCompletions, type GenerationContext, streamText } from './generation';
-import { LOAD_OPTION_NAMES, type LoadedModel, type LoadOptions, loadModel } from './loading';
+import { type Compute, LOAD_OPTION_NAMES, type LoadedModel, type LoadOptions, loadModel } from './loading';
 import type { WeightType } from './memory';
 import { saveHuggingFace, type SavedType } from './save';
 import type { Tokenizer } from './tokenizer';
@@ -79,16 +79,19 @@ export class LanguageModel implements AsyncDisposable {
   readonly memoryBudget: number;
   /** How weights are held in memory. Of a model that is not in f32 only an adapter can be trained. */
   readonly dtype: WeightType;
+  /** What products of matrices are computed in; clones have the same. */
+  readonly compute: Compute;
   readonly #native: NativeModel;
   readonly #children = new Set<ModelChild>();
   #disposal: Promise<void> | undefined;
 
-  private constructor({ native, config, tokenizer, memoryBudget, dtype }: LoadedModel) {
+  private constructor({ native, config, tokenizer, memoryBudget, dtype, compute }: LoadedModel) {
     this.#native = native;
     this.config = config;
     this.tokenizer = tokenizer;
     this.memoryBudget = memoryBudget;
     this.dtype = dtype;
+    this.compute = compute;
   }
 
   /**
@@ -316,6 +319,7 @@ export class LanguageModel implements AsyncDisposable {
       tokenizer: this.tokenizer,
       memoryBudget: this.memoryBudget,
       dtype: this.dtype,
+      compute: this.compute,
     });
   }
 

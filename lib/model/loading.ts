@@ -32,7 +32,7 @@ export interface LoadOptions {
   /** Where to compute; `auto` (default) takes the best device that this build has. */
   device?: 'auto' | 'cpu';
   /**
-   * How weights are held in memory; arithmetic is f32 in any case. Only a model in `f32` can be trained, others are for
+   * How weights are held in memory; whatever they are computed in (`compute`). Only a model in `f32` can be trained, others are for
    * sampling, for a reference, or for the base of an adapter. `bf16` takes half the memory: from a file whose matrices
    * are bf16 it computes the same bits as in f32, those of other files are rounded. `stored` keeps the matrices of the
    * layers as the file has them and decodes them one at a time when they are needed: the bits of f32, for reading long
@@ -41,6 +41,12 @@ export interface LoadOptions {
    * memory that is free and nothing is lost.
    */
   dtype?: 'auto' | WeightType;
+  /**
+   * What products of matrices are computed in, in sampling, scoring and training alike: bf16 rounds their factors and
+   * sums in f32, several times as fast where the processor has instructions for it. f32 (default) gives the same bits on
+   * every machine; bf16 does on machines of one instruction set.
+   */
+  compute?: Compute;
   /** Compute threads, 1..256 (default: the processors of this machine). */
   threads?: number;
   /**
@@ -57,12 +63,17 @@ export interface LoadOptions {
 export const LOAD_OPTION_NAMES = [
   'device',
   'dtype',
+  'compute',
   'threads',
   'memoryBudget',
   'signal',
   'onProgress',
   'onDownload',
 ];
+
+/** What products of matrices are computed in. */
+export type Compute = (typeof COMPUTES)[number];
+export const COMPUTES = ['f32', 'bf16'] as const;
 
 /** What stands on top of the layers: a prediction of tokens, or scores of whole sequences. */
 export type Head = 'language' | 'score';
@@ -73,6 +84,7 @@ export interface LoadedModel {
   tokenizer: Tokenizer;
   memoryBudget: number;
   dtype: WeightType;
+  compute: Compute;
 }
 
 /**
@@ -87,6 +99,7 @@ export async function loadModel(
   const given = checkOptions(options, LOAD_OPTION_NAMES, 'load');
   requireCpu(given);
   const asked = expectOneOf('dtype', given.dtype ?? 'auto', ['auto', ...WEIGHT_TYPES]);
+  const compute = expectOneOf('compute', given.compute ?? 'f32', COMPUTES);
   const threads = expectInteger('threads', given.threads ?? defaultThreads(), { min: 1, max: 256 });
   const memoryBudget = expectInteger('memoryBudget', given.memoryBudget ?? defaultMemoryBudget(), { min: 1 });
   const signal = expectSignal('signal', given.signal);
@@ -102,14 +115,16 @@ export async function loadModel(
   const eosTokenIds = endOfSequenceIds(opened);
   const tokenizer = new Tokenizer(opened.tokenizer, { vocabSize, eosTokenIds, path });
   tokenizer.verify();
-  const native = nativeSync(() => new (loadAddon().Model)(nativeConfig(config), { threads, weights: dtype }));
+  const native = nativeSync(
+    () => new (loadAddon().Model)(nativeConfig(config), { threads, weights: dtype, compute }),
+  );
   try {
     await loadTensors(native, opened, signal, onProgress);
   } catch (error) {
     await native.dispose();
     throw error;
   }
-  return { native, config, tokenizer, memoryBudget, dtype };
+  return { native, config, tokenizer, memoryBudget, dtype, compute };
 }
 
 function requireHead(head: Head, { config, path }: ModelSource): void {

@@ -11,9 +11,9 @@ export type Prompt = string | readonly ChatMessage[] | Int32Array;
 
 export type FinishReason = 'eos' | 'stop' | 'length';
 
-/** What a model samples with: `f32`, exactly; `int8`, several times as fast, from its weights rounded to 8 bits. */
+/** What a model samples with: `exact`, as it is trained; `int8`, several times as fast, its weights rounded to 8 bits. */
 export type SamplingPrecision = (typeof SAMPLING_PRECISIONS)[number];
-export const SAMPLING_PRECISIONS = ['f32', 'int8'] as const;
+export const SAMPLING_PRECISIONS = ['exact', 'int8'] as const;
 
 export interface GenerateOptions {
   /** Tokens sampled at most, 1.. (default 256). */
@@ -34,7 +34,7 @@ export interface GenerateOptions {
   streamIds?: readonly (readonly (number | bigint)[])[];
   /** Strings that end a completion; the match and what follows are cut from `text`. */
   stop?: string | readonly string[];
-  /** Default `f32`. In `int8` log-probabilities and entropies are those of what was sampled from. */
+  /** Default `exact`. In `int8` log-probabilities and entropies are those of what was sampled from. */
   precision?: SamplingPrecision;
   signal?: AbortSignal;
   /** Called after each decoding step with the number of tokens sampled so far and of sequences finished. */

@@ -66,6 +66,8 @@ export interface NativeModelOptions {
    * in the file) compute the bits of f32 from the same values, int8 rounds to blocks of 32 with a scale.
    */
   weights?: 'f32' | 'bf16' | 'stored' | 'int8';
+  /** What products of matrices are computed in, default f32: in bf16, factors are rounded and sums are f32. */
+  compute?: 'f32' | 'bf16';
 }
 
 /** Where one tensor lies in a file, in Hugging Face naming and row-major [rows, columns] (or [columns]) shape. */
@@ -102,8 +104,8 @@ export interface NativeGenerateOptions extends NativeSampling {
   eosIds: Int32Array;
   /** Most sequences decoded together. */
   maxBatch: number;
-  /** What the products are computed in; default f32. */
-  precision?: 'f32' | 'int8';
+  /** `exact` (default): as in training. */
+  precision?: 'exact' | 'int8';
   /**
    * Called on the JavaScript thread for batches of fresh tokens: parallel arrays, `sequence` is the index in
    * `requests`. To end a sequence early (stop strings), call `handle.finish(sequence)`.

@@ -8,7 +8,7 @@ import type { TrainOptions } from './train-options';
 
 type LoraRunOptions = Pick<
   TrainOptions,
-  'loraRank' | 'loraAlpha' | 'loraTargets' | 'loraScaling' | 'loraBase' | 'seed'
+  'loraRank' | 'loraAlpha' | 'loraTargets' | 'loraScaling' | 'loraBase' | 'compute' | 'seed'
 >;
 
 /** The adapter that a run trains; null for one that trains all weights. */
@@ -31,9 +31,12 @@ export function targetsOf(text: string | undefined): LoraTarget[] {
   return checkTargets(targets, 'loraTargets');
 }
 
-/** How the weights of the model are held: only those beneath an adapter may be bf16. */
-export function weightTypeOf({ loraBase }: LoraRunOptions): WeightType {
-  return loraBase ?? 'f32';
+/**
+ * How the weights of the model are held: only those beneath an adapter may be bf16. They are where products are computed
+ * in bf16, which would round them anyway.
+ */
+export function weightTypeOf({ loraRank, loraBase, compute }: LoraRunOptions): WeightType {
+  return loraBase ?? (loraRank !== undefined && compute === 'bf16' ? 'bf16' : 'f32');
 }
 
 /** What decides the size of a run's adapter. */

@@ -19,7 +19,7 @@ export const DEFAULTS = {
   maxNewTokens: 64,
   queryTokens: 48,
   temperature: 1,
-  rollouts: 'f32',
+  rollouts: 'exact',
   learningRate: 2e-5,
   schedule: 'constant',
   warmupSteps: 0,
@@ -104,7 +104,8 @@ export function defaultOf(name: TrainOptionName): string {
   if (name === 'loraAlpha') return 'twice the rank';
   if (name === 'loraTargets') return 'all';
   if (name === 'loraScaling') return 'lora';
-  if (name === 'loraBase') return 'f32';
+  if (name === 'loraBase') return 'f32; bf16 with the compute bf16';
+  if (name === 'compute') return 'f32';
   if (name === 'selfReward') return '0.1 with recommended (0 in the tiny world), 0.2 with paper, else 0';
   if (name === 'threads') return 'all cores';
   if (name === 'activations') return 'keep';

@@ -10,6 +10,7 @@ import { z } from 'zod';
 import type { LspError } from '../errors';
 import { LOSS_NAMES } from '../lsp/loss-recipes';
 import { LORA_TARGETS, MAX_RANK } from '../model/adapter/lora';
+import { COMPUTES } from '../model/loading';
 import { WEIGHT_TYPES } from '../model/memory';
 import { SAMPLING_PRECISIONS } from '../model/types';
 import { describe, invalid, isRecord, nearestName, unknownOption } from '../options';
@@ -89,7 +90,8 @@ const schema = z.strictObject({
   temperature: number({ group: PLAY, description: 'sampling temperature, of training too' }, 0, true),
   rollouts: choice(SAMPLING_PRECISIONS, {
     group: PLAY,
-    description: 'what the roles sample with: f32, exactly, or int8, several times as fast and corrected for',
+    description:
+      'what the roles sample with: exact, what is trained, or int8, several times as fast and corrected for',
   }),
   learningRate: number({ group: LEARNING, description: 'of AdamW' }, 0, true),
   schedule: choice(['constant', 'linear', 'cosine'], {
@@ -125,6 +127,11 @@ const schema = z.strictObject({
     description: 'estimator of the KL to the starting model',
   }),
   klBeta: number({ group: LEARNING, description: 'weight of the KL; 0 is off' }, 0),
+  compute: choice(COMPUTES, {
+    group: LEARNING,
+    description:
+      'of matrix products, in sampling and training: bf16 rounds their factors; see docs/precision.md',
+  }).optional(),
   loraRank: integer(
     { group: LORA, description: 'train a LoRA adapter of this rank; the weights stay as they are' },
     1,

@@ -321,11 +321,19 @@ WeightType to_weight_type(const Napi::Value& value, const std::string& name) {
 }
 
 Precision to_precision(const Napi::Value& value, const std::string& name) {
-  if (value.IsUndefined()) return Precision::f32;
+  if (value.IsUndefined()) return Precision::exact;
   const std::string text = to_string(value, name);
-  if (text == "f32") return Precision::f32;
+  if (text == "exact") return Precision::exact;
   if (text == "int8") return Precision::int8;
-  reject_value("'f32' or 'int8'", name, value);
+  reject_value("'exact' or 'int8'", name, value);
+}
+
+Compute to_compute(const Napi::Value& value, const std::string& name) {
+  if (value.IsUndefined()) return Compute::f32;
+  const std::string text = to_string(value, name);
+  if (text == "f32") return Compute::f32;
+  if (text == "bf16") return Compute::bf16;
+  reject_value("'f32' or 'bf16'", name, value);
 }
 
 StoredType to_float_type(const Napi::Value& value, const std::string& name) {

@@ -81,6 +81,13 @@ Work work_of(const Int8Forward& a) {
   return int8_product(a.t, a.k, columns);
 }
 
+Work work_of(const PanelDecode& a) {
+  const StoredFormat format = stored_format(a.type);
+  const double count = static_cast<double>(a.n) * static_cast<double>(a.k);
+  return {0,
+          count * (4 + static_cast<double>(format.block_bytes) / static_cast<double>(format.block_elements))};
+}
+
 Work work_of(const Int8Head& a) { return int8_product(a.t, a.c, a.v); }
 
 Work work_of(const AdamW& a) {
@@ -141,6 +148,12 @@ Kernels make_timed() {
                                               "linear backward weight");
   time_group<&Kernels::logprob, &LogprobKernels::forward, &LogprobKernels::backward>(k, "logprob forward",
                                                                                      "logprob backward");
+  time_group<&Kernels::linear_bf16, &LinearKernels::forward, &LinearKernels::backward_input,
+             &LinearKernels::backward_weight>(k, "linear bf16 forward", "linear bf16 backward input",
+                                              "linear bf16 backward weight");
+  time_group<&Kernels::logprob_bf16, &LogprobKernels::forward, &LogprobKernels::backward>(
+      k, "logprob bf16 forward", "logprob bf16 backward");
+  time_group<&Kernels::quantize, &QuantizeKernels::decode>(k, "decode");
   time_group<&Kernels::int8, &Int8Kernels::quantize, &Int8Kernels::forward, &Int8Kernels::head>(
       k, "int8 quantize", "int8 forward", "int8 head");
   time_group<&Kernels::attention, &AttentionKernels::forward, &AttentionKernels::backward>(

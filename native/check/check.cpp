@@ -255,11 +255,15 @@ std::vector<float> to_panels(const std::vector<float>& matrix, int64_t n, int64_
   return panels;
 }
 
-std::vector<uint16_t> to_bfloat16_panels(std::vector<float>& matrix, int64_t n, int64_t k) {
-  for (float& value : matrix) {
+void round_to_bfloat16(std::vector<float>& values) {
+  for (float& value : values) {
     const uint32_t bits = static_cast<uint32_t>(float_to_bfloat16(value)) << 16;
     std::memcpy(&value, &bits, sizeof(value));
   }
+}
+
+std::vector<uint16_t> to_bfloat16_panels(std::vector<float>& matrix, int64_t n, int64_t k) {
+  round_to_bfloat16(matrix);
   std::vector<uint16_t> narrow;
   for (const float value : to_panels(matrix, n, k)) narrow.push_back(float_to_bfloat16(value));
   return narrow;

@@ -117,6 +117,8 @@ std::vector<float> to_panels(const std::vector<float>& matrix, int64_t n, int64_
 std::vector<float> from_panels(const std::vector<float>& panels, int64_t n, int64_t k);
 // The same in bfloat16. Rounds the matrix itself, too, so that both hold the same values.
 std::vector<uint16_t> to_bfloat16_panels(std::vector<float>& matrix, int64_t n, int64_t k);
+// To the nearest bfloat16, ties to even; NaN stays NaN.
+void round_to_bfloat16(std::vector<float>& values);
 // Is every padded column zero?
 bool padding_is_zero(const std::vector<float>& panels, int64_t n, int64_t k);
 

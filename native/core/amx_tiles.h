@@ -9,6 +9,10 @@
 namespace lsp {
 namespace LSP_ISA {
 
+// Before tiles are loaded from what plain code has just written: GCC's intrinsics do not say that they read
+// memory.
+LSP_INLINE void before_tile_loads() { __asm__ volatile("" ::: "memory"); }
+
 // Around the part of a parallel task that uses tiles: configures this thread's, and gives them back, since a
 // thread that holds some makes every context switch save 8 KB.
 class TileScope {
@@ -23,6 +27,7 @@ class TileScope {
       config.row_bytes[i] = 64;
       config.rows[i] = 16;
     }
+    __asm__ volatile("" ::"r"(&config) : "memory");
     _tile_loadconfig(&config);
   }
   ~TileScope() { _tile_release(); }

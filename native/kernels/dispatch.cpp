@@ -13,9 +13,14 @@ namespace lsp {
 // namespace of a variant, and the fields of Kernels that take it.
 //
 // bf16: kernels/<op>/bf16.cpp.
-#define LSP_DECLARE_BF16(variant)   \
-  namespace variant {               \
-  static void use_bf16(Kernels&) {} \
+#define LSP_DECLARE_BF16(variant)                   \
+  namespace variant {                               \
+  extern const LinearKernels linear_bf16_kernels;   \
+  extern const LogprobKernels logprob_bf16_kernels; \
+  static void use_bf16(Kernels& table) {            \
+    table.linear_bf16 = &linear_bf16_kernels;       \
+    table.logprob_bf16 = &logprob_bf16_kernels;     \
+  }                                                 \
   }
 // int8: kernels/<op>/int8.cpp.
 #define LSP_DECLARE_INT8(variant)                                      \

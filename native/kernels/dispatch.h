@@ -41,6 +41,9 @@ struct Kernels {
   const RopeKernels* rope;
   const SamplingKernels* sampling;
   const SwigluKernels* swiglu;
+  // The same contracts with products in bfloat16.
+  const LinearKernels* linear_bf16 = nullptr;
+  const LogprobKernels* logprob_bf16 = nullptr;
   const Int8Kernels* int8 = nullptr;
 };
 

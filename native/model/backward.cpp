@@ -195,14 +195,14 @@ class LayerBackward {
     adapter_weight_gradient(model_, g_, weight, dy, x, k, t_);
     if (g_.of(weight) == nullptr) return;
     const int64_t n = model_.parameters()[weight].rows;
-    model_.kernels().linear->backward_weight(model_.exec(), {g_.of(weight), dy, x, n, k, t_, k, n});
+    model_.linear().backward_weight(model_.exec(), {g_.of(weight), dy, x, n, k, t_, k, n});
   }
 
   // dx = dy W, or dx += dy W; after weight_gradient
   void input_gradient(int weight, const float* dy, float* dx, int64_t k, bool accumulate) {
     const int64_t n = model_.parameters()[weight].rows;
-    model_.kernels().linear->backward_input(model_.exec(),
-                                            {dx, dy, model_.panels(weight), k, n, t_, k, n, accumulate});
+    model_.linear().backward_input(model_.exec(),
+                                   {dx, dy, model_.panels(weight), k, n, t_, k, n, accumulate});
     adapter_input_gradient(model_, weight, dx, k, t_);
   }
 

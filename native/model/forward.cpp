@@ -174,7 +174,7 @@ class LayerForward {
       const int64_t n = model_.parameters()[projection.weight].rows;
       parts[count++] = {model_.panels(projection.weight), n, projection.y, n};
     }
-    model_.kernels().linear->forward(model_.exec(), {parts, count, x, k, t_, k});
+    model_.linear().forward(model_.exec(), {parts, count, x, k, t_, k});
   }
 
   void project_int8(std::initializer_list<AdaptedPart> projections, const float* x, int64_t k) {
@@ -230,7 +230,7 @@ void forward(Model& model, const TokenBatch& batch, Activations& a, const Operat
 }
 
 void recompute_layer(Model& model, const TokenBatch& batch, const Activations& a, int64_t layer) {
-  LayerForward(model, batch, a, Precision::f32).recompute(layer);
+  LayerForward(model, batch, a, Precision::exact).recompute(layer);
 }
 
 void normalize(Model& model, int norm, const float* residual, int64_t tokens, float* h, float* rstd) {

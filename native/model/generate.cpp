@@ -107,9 +107,9 @@ class Generator {
           {lse.data(), entropy.data(), tempers ? tempered.data() : nullptr, logits_.data(), hidden_.data(),
            model_.int8().panels(head), rows, c_.hidden, c_.vocab, inverse_temperature});
     } else {
-      model_.kernels().logprob->forward(model_.exec(),
-                                        {nullptr, lse.data(), entropy.data(), logits_.data(), hidden_.data(),
-                                         model_.panels(head), nullptr, rows, c_.hidden, c_.vocab, 1.0f});
+      model_.logprob().forward(model_.exec(),
+                               {nullptr, lse.data(), entropy.data(), logits_.data(), hidden_.data(),
+                                model_.panels(head), nullptr, rows, c_.hidden, c_.vocab, 1.0f});
     }
     const std::vector<int32_t> tokens = draw();
     for (const int request : operation_.take_finished()) {

@@ -26,7 +26,7 @@ struct GenerateOptions {
   uint64_t seed = 0;
   std::vector<int32_t> eos_ids;
   int64_t max_batch = 64;  // sequences decoded together
-  Precision precision = Precision::f32;
+  Precision precision = Precision::exact;
 };
 
 enum class FinishReason { eos, stop, length };

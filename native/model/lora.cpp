@@ -37,7 +37,7 @@ void adapter_forward(Model& model, const AdaptedPart* parts, int count, const fl
     if (pair != nullptr) down[down_count++] = {model.panels(pair->a), rank, slot(model, i, t), rank};
   }
   if (down_count == 0) return;
-  const LinearKernels& linear = *model.kernels().linear;
+  const LinearKernels& linear = model.linear();
   linear.forward(model.exec(), {down, down_count, x, k, t, k});
   for (int i = 0; i < count; ++i) {
     const AdapterPair* pair = parameters.adapter_of(parts[i].weight);
@@ -55,7 +55,7 @@ void adapter_weight_gradient(Model& model, Gradients& gradients, int weight, con
   const ParameterList& parameters = model.parameters();
   const AdapterPair* pair = parameters.adapter_of(weight);
   if (pair == nullptr) return;
-  const LinearKernels& linear = *model.kernels().linear;
+  const LinearKernels& linear = model.linear();
   const int64_t rank = parameters.adapter()->rank, n = parameters[weight].rows;
   const float scale = parameters.adapter()->scale();
   float *h = slot(model, kSpare, t), *dh = slot(model, pair->slot, t);
@@ -72,7 +72,7 @@ void adapter_input_gradient(Model& model, int weight, float* dx, int64_t k, int6
   const AdapterPair* pair = model.parameters().adapter_of(weight);
   if (pair == nullptr) return;
   const int64_t rank = model.parameters().adapter()->rank;
-  model.kernels().linear->backward_input(
+  model.linear().backward_input(
       model.exec(), {dx, slot(model, pair->slot, t), model.panels(pair->a), k, rank, t, k, rank, true});
 }
 

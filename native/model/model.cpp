@@ -8,12 +8,14 @@
 
 namespace lsp {
 
-Model::Model(const ModelConfig& config, int threads, WeightType weights, const Kernels& kernels)
+Model::Model(const ModelConfig& config, int threads, WeightType weights, Compute compute,
+             const Kernels& kernels)
     : config_(config),
       parameters_(config),
       kernels_(kernels),
       exec_(threads),
       weight_type_(weights),
+      compute_(compute),
       weights_(static_cast<size_t>(parameters_.count())),
       frequency_(static_cast<size_t>(config.head_size / 2)) {
   rope_frequencies(frequency_.data(), config.head_size, config.rope_theta, config.rope_scaling);
@@ -212,7 +214,7 @@ void Model::save_adapter(const std::string& path, StoredType type, const Operati
 }
 
 std::unique_ptr<Model> Model::clone(bool with_adapter) const {
-  auto copy = std::make_unique<Model>(config_, exec_.threads(), weight_type_, kernels_);
+  auto copy = std::make_unique<Model>(config_, exec_.threads(), weight_type_, compute_, kernels_);
   copy->weights_ = weights_;
   copy->last_revision_ = last_revision_;
   if (with_adapter) {

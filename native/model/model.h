@@ -16,20 +16,28 @@
 
 namespace lsp {
 
-// What the products of a forward pass are computed in: f32 from the weights as they are held, exactly; or
+// What a forward pass multiplies with: the weights as they are held and computed with, as training does; or
 // int8 (int8_weights.h), for sampling.
-enum class Precision { f32, int8 };
+enum class Precision { exact, int8 };
 
 class Model {
  public:
   // kernels: of one variant; a clone has its original's, whatever LSP_ISA says by then.
   // weights: how matrices are held; a model with any but f32 is frozen.
+  // compute: of all passes; clones keep it.
   Model(const ModelConfig& config, int threads, WeightType weights = WeightType::f32,
-        const Kernels& kernels = active_kernels());
+        Compute compute = Compute::f32, const Kernels& kernels = active_kernels());
 
   const ModelConfig& config() const { return config_; }
   const ParameterList& parameters() const { return parameters_; }
   const Kernels& kernels() const { return kernels_; }
+  // The products of all passes, in the model's precision.
+  const LinearKernels& linear() const {
+    return compute_ == Compute::bf16 ? *kernels_.linear_bf16 : *kernels_.linear;
+  }
+  const LogprobKernels& logprob() const {
+    return compute_ == Compute::bf16 ? *kernels_.logprob_bf16 : *kernels_.logprob;
+  }
   Exec& exec() { return exec_; }
 
   void load(const std::vector<TensorLocation>& tensors, const Operation& operation);
@@ -110,6 +118,7 @@ class Model {
   const Kernels& kernels_;
   Exec exec_;
   WeightType weight_type_;
+  Compute compute_;
   std::vector<Held> weights_;
   Buffer decoded_[kDecoded];
   int next_decoded_ = 0;

@@ -51,6 +51,8 @@ struct AdapterPair {
 // same, from blocks of 32 int8 with a scale (q8_0), to which other values are rounded, and the embedding in
 // bf16.
 enum class WeightType { f32, bf16, stored, int8 };
+// What the products of matrices are computed in; everything between them is f32.
+enum class Compute { f32, bf16 };
 
 // Indices of a layer's parameters; those that the model does not have are kNone.
 constexpr int kNone = -1;

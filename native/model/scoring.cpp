@@ -87,10 +87,10 @@ std::vector<std::vector<float>> score_next(Model& model, const std::vector<std::
   for_last_hidden(model, prompts, operation,
                   [&](const std::vector<int32_t>& indices, const std::vector<float>& hidden) {
                     std::vector<float> lse(indices.size());
-                    model.kernels().logprob->forward(
-                        model.exec(), {nullptr, lse.data(), nullptr, logits.data(), hidden.data(),
-                                       model.panels(model.parameters().head()), nullptr,
-                                       static_cast<int64_t>(indices.size()), c.hidden, c.vocab, 1.0f});
+                    model.logprob().forward(model.exec(),
+                                            {nullptr, lse.data(), nullptr, logits.data(), hidden.data(),
+                                             model.panels(model.parameters().head()), nullptr,
+                                             static_cast<int64_t>(indices.size()), c.hidden, c.vocab, 1.0f});
                     for (size_t i = 0; i < indices.size(); ++i) {
                       for (const int32_t candidate : candidates) {
                         results[static_cast<size_t>(indices[i])].push_back(
@@ -115,7 +115,7 @@ std::vector<std::vector<float>> score_last(Model& model, const std::vector<std::
         const int64_t rows = static_cast<int64_t>(indices.size()), labels = c.score_labels;
         std::vector<float> scores(static_cast<size_t>(rows * labels));
         const LinearPart part{model.panels(model.parameters().head()), labels, scores.data(), labels};
-        model.kernels().linear->forward(model.exec(), {&part, 1, hidden.data(), c.hidden, rows, c.hidden});
+        model.linear().forward(model.exec(), {&part, 1, hidden.data(), c.hidden, rows, c.hidden});
         for (int64_t i = 0; i < rows; ++i) {
           results[static_cast<size_t>(indices[static_cast<size_t>(i)])].assign(
               scores.begin() + i * labels, scores.begin() + (i + 1) * labels);

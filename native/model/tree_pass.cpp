@@ -253,7 +253,7 @@ class TreePass {
     operation_.poll();
     const size_t size = static_cast<size_t>(count);
     std::vector<float> logprobs(size), lse(size), entropies(size);
-    model_.kernels().logprob->forward(
+    model_.logprob().forward(
         model_.exec(),
         {logprobs.data(), lse.data(), entropies.data(), logits, m.hidden.data() + first * c_.hidden,
          model_.panels(model_.parameters().head()), piece.targets.data() + first, count, c_.hidden, c_.vocab,
@@ -282,7 +282,7 @@ class TreePass {
     for (int64_t column = 0; column < c_.vocab; column += kHeadColumns) {
       operation_.poll();
       gradients_->mark_touched();
-      model_.kernels().logprob->backward(
+      model_.logprob().backward(
           model_.exec(),
           {g.dhidden_rows.data() + first * c_.hidden, gradients_->of(head), upstream.data(), lse.data(),
            m.hidden.data() + first * c_.hidden, model_.panels(head), piece.targets.data() + first, count,

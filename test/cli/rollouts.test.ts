@@ -39,7 +39,7 @@ const outcome = (out: string) => {
 test('a resumed run is the uninterrupted one, bit for bit, and records the mismatch', async () => {
   expect(await run('whole', 4)).toMatchObject({ code: 0 });
   expect(await run('half', 2)).toMatchObject({ code: 0 });
-  const other = await lsp(['train', '--resume', join(root, 'half'), '--steps', '4', '--rollouts', 'f32']);
+  const other = await lsp(['train', '--resume', join(root, 'half'), '--steps', '4', '--rollouts', 'exact']);
   expect(other.code).not.toBe(0);
   expect(other.stderr).toMatch(/`--rollouts`|`rollouts`/);
   const resumed = await lsp(['train', '--resume', join(root, 'half'), '--steps', '4']);

@@ -92,7 +92,7 @@ describe('log-probabilities', () => {
     expect(mass).toBeLessThanOrEqual(1 + 1e-4);
   });
 
-  it('of f32 sampling name no other sampler', async () => {
+  it('of exact sampling name no other sampler', async () => {
     const groups = await model.generate(prompts, { samples: 2, maxNewTokens: 6 });
     for (const completion of groups.flat()) expect(completion).not.toHaveProperty('sampler');
     expect((await trained(model, groups)).flatMap((values) => [...values])).toEqual(
@@ -154,7 +154,7 @@ describe('weights', () => {
 
 it('refuses what is no precision', async () => {
   const asked = model.generate(prompts, { precision: 'int4' as never });
-  expectError(await rejectionOf(asked), 'INVALID_ARGUMENT', /'f32', 'int8'/);
+  expectError(await rejectionOf(asked), 'INVALID_ARGUMENT', /'exact', 'int8'/);
 });
 
 describeWithModel('SmolLM2', () => {

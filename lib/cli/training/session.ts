@@ -206,6 +206,7 @@ class Session {
     this.#output.line(`Loading ${path}`);
     const model = await LanguageModel.load(path, {
       dtype,
+      ...(options.compute !== undefined && { compute: options.compute }),
       threads: options.threads,
       memoryBudget: options.memoryBudget ?? defaultMemoryBudget(),
       signal: this.#signal,

@@ -4,8 +4,7 @@
 
 #include "core/parallel.h"
 #include "kernels/int8/lanes.h"
-#include "kernels/linear/tile.h"
-#include "kernels/logprob/statistics.h"
+#include "kernels/logprob/reduce.h"
 
 namespace lsp {
 namespace LSP_ISA {

@@ -1,5 +1,5 @@
-// The products of a layer, and any others: few rows as in decoding, many as in training. Weights rotate
-// through more memory than the caches hold, as the layers of a model do.
+// The products of a layer: few rows as in decoding, many as in training. Weights rotate through more memory
+// than most caches hold, as the layers of a model do.
 #include "bench/bench.h"
 
 namespace lsp {
@@ -19,51 +19,86 @@ std::vector<Shape> shapes_of(const Geometry& g) {
           {"down", g.ffn, {g.hidden}}};
 }
 
-void bench_shape(Bencher& bencher, const Shape& shape) {
-  int64_t columns = 0, floats = 0;
-  for (const int64_t n : shape.n) {
-    columns += n;
-    floats += panel_floats(n, shape.k);
+// One of the two tables, with weights as it is used: in decoding, bfloat16 has frozen weights in bfloat16.
+struct Precision {
+  const char* name;
+  const LinearKernels& linear;
+  Arithmetic arithmetic;
+};
+
+class ShapeBench {
+ public:
+  ShapeBench(Bencher& bencher, const Shape& shape, const Precision& precision)
+      : bencher_(bencher), shape_(shape), precision_(precision) {
+    for (const int64_t n : shape.n) {
+      columns_ += n;
+      floats_ += panel_floats(n, shape.k);
+    }
+    copies_ = cold_copies(floats_);
+    weights_ = filled(copies_ * floats_);
   }
-  const int64_t copies = cold_copies(floats);
-  Buffer weights = filled(copies * floats), gradients(copies * floats);
-  int64_t copy = 0;
-  const LinearKernels& linear = *bencher.kernels.linear;
-  for (const int64_t t : bencher.rows) {
-    Buffer x = filled(t * shape.k), y(t * columns);
-    const double flops = 2.0 * static_cast<double>(t * shape.k * columns);
-    const double bytes = 4.0 * static_cast<double>(floats + t * (shape.k + columns));
-    const std::string name =
-        std::string(shape.name) + " " + sizes({{"T", t}, {"K", shape.k}, {"N", columns}});
-    bencher.run("forward " + name, flops, bytes, [&] {
+
+  void forward(int64_t t) {
+    Buffer x = filled(t * shape_.k), y(t * columns_);
+    const bool narrow = precision_.arithmetic == Arithmetic::bf16 && t < kTrainingRows;
+    const double bytes = (narrow ? 2.0 : 4.0) * static_cast<double>(floats_) +
+                         4.0 * static_cast<double>(t * (shape_.k + columns_));
+    run("forward", t, columns_, bytes, [&] {
       LinearPart parts[3];
-      const float* weight = weights.data() + copy++ % copies * floats;
+      const float* weight = next(weights_);
       float* out = y.data();
-      for (size_t i = 0; i < shape.n.size(); ++i) {
-        parts[i] = {weight, shape.n[i], out, shape.n[i]};
-        weight += panel_floats(shape.n[i], shape.k);
-        out += t * shape.n[i];
+      for (size_t i = 0; i < shape_.n.size(); ++i) {
+        parts[i] = {weight, shape_.n[i], out, shape_.n[i]};
+        if (narrow) parts[i].weight = reinterpret_cast<const uint16_t*>(weight);
+        weight += panel_floats(shape_.n[i], shape_.k) / (narrow ? 2 : 1);
+        out += t * shape_.n[i];
       }
-      linear.forward(bencher.exec, {parts, static_cast<int>(shape.n.size()), x.data(), shape.k, t, shape.k});
-    });
-    if (t < kTrainingRows) continue;
-    const int64_t n = shape.n[0];
-    const double part_flops = 2.0 * static_cast<double>(t * shape.k * n);
-    const double part_bytes = 4.0 * static_cast<double>(n * shape.k + t * (shape.k + n));
-    const std::string part = std::string(shape.name) + " " + sizes({{"T", t}, {"K", shape.k}, {"N", n}});
-    bencher.run("backward input " + part, part_flops, part_bytes, [&] {
-      linear.backward_input(bencher.exec, {x.data(), y.data(), weights.data() + copy++ % copies * floats,
-                                           shape.k, n, t, shape.k, n, false});
-    });
-    bencher.run("backward weight " + part, part_flops, part_bytes, [&] {
-      linear.backward_weight(bencher.exec, {gradients.data() + copy++ % copies * floats, y.data(), x.data(),
-                                            n, shape.k, t, shape.k, n});
+      precision_.linear.forward(bencher_.exec,
+                                {parts, static_cast<int>(shape_.n.size()), x.data(), shape_.k, t, shape_.k});
     });
   }
-}
+
+  void backward(int64_t t) {
+    const int64_t n = shape_.n[0], k = shape_.k;
+    Buffer x = filled(t * k), dy = filled(t * n), gradients = filled(copies_ * floats_);
+    const double bytes = 4.0 * static_cast<double>(n * k + t * (k + n));
+    run("backward input", t, n, bytes, [&] {
+      precision_.linear.backward_input(bencher_.exec,
+                                       {x.data(), dy.data(), next(weights_), k, n, t, k, n, false});
+    });
+    run("backward weight", t, n, bytes, [&] {
+      precision_.linear.backward_weight(bencher_.exec, {next(gradients), dy.data(), x.data(), n, k, t, k, n});
+    });
+  }
+
+ private:
+  float* next(Buffer& copies) { return copies.data() + copy_++ % copies_ * floats_; }
+
+  void run(const char* product, int64_t t, int64_t n, double bytes, const std::function<void()>& body) {
+    const std::string name = std::string(precision_.name) + product + " " + shape_.name + " " +
+                             sizes({{"T", t}, {"K", shape_.k}, {"N", n}});
+    bencher_.run(name, 2.0 * static_cast<double>(t * shape_.k * n), bytes, body, precision_.arithmetic);
+  }
+
+  Bencher& bencher_;
+  const Shape& shape_;
+  const Precision precision_;
+  int64_t columns_ = 0, floats_ = 0, copies_ = 0, copy_ = 0;
+  Buffer weights_;
+};
 
 void bench(Bencher& bencher) {
-  for (const Shape& shape : shapes_of(bencher.geometry)) bench_shape(bencher, shape);
+  const Kernels& kernels = bencher.kernels;
+  for (const Precision& precision : {Precision{"", *kernels.linear, Arithmetic::f32},
+                                     Precision{"bf16 ", *kernels.linear_bf16, Arithmetic::bf16}}) {
+    for (const Shape& shape : shapes_of(bencher.geometry)) {
+      ShapeBench cases(bencher, shape, precision);
+      for (const int64_t t : bencher.rows) {
+        cases.forward(t);
+        if (t >= kTrainingRows) cases.backward(t);
+      }
+    }
+  }
 }
 
 // Of few rows with cold weights, of many with the same ones again and again, as libraries are measured.

@@ -1,6 +1,7 @@
 // linear against its oracle, against the chain of the contract, and against itself: see linear.h.
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 #include <limits>
 
 #include "check/check.h"
@@ -72,8 +73,12 @@ int64_t line_offset(const std::vector<float>& memory) {
          (kLineFloats - 1);
 }
 
+using Table = const LinearKernels* Kernels::*;
+
 // Rows [first, first + count) of every product. dW is cut at `cut` rows.
-Tensors run(const Problem& p, const Kernels& kernels, Exec& exec, int64_t first, int64_t count, int64_t cut) {
+Tensors run(const Problem& p, const Kernels& kernels, Exec& exec, int64_t first, int64_t count, int64_t cut,
+            Table table = &Kernels::linear) {
+  const LinearKernels& linear = *(kernels.*table);
   Tensors results;
   const auto part_of = [&](const std::vector<float>& matrix, int64_t width) {
     return std::vector<float>(matrix.begin() + first * width, matrix.begin() + (first + count) * width);
@@ -86,8 +91,7 @@ Tensors run(const Problem& p, const Kernels& kernels, Exec& exec, int64_t first,
     y[i].assign(count * (p.n[i] + p.gap) + kLineFloats, kGap);
     parts[i] = {weights[i].data(), p.n[i], y[i].data() + line_offset(y[i]), p.n[i] + p.gap};
   }
-  kernels.linear->forward(exec,
-                          {parts.data(), static_cast<int>(parts.size()), x.data(), p.k + p.gap, count, p.k});
+  linear.forward(exec, {parts.data(), static_cast<int>(parts.size()), x.data(), p.k + p.gap, count, p.k});
   const auto take = [&](const std::string& suffix) {
     for (size_t i = 0; i < p.n.size(); ++i) {
       const std::vector<float> rows(y[i].begin() + line_offset(y[i]), y[i].end());
@@ -97,15 +101,15 @@ Tensors run(const Problem& p, const Kernels& kernels, Exec& exec, int64_t first,
   take("");
 
   // Once more on top: the chain goes on from y.
-  kernels.linear->forward(
-      exec, {parts.data(), static_cast<int>(parts.size()), x.data(), p.k + p.gap, count, p.k, true});
+  linear.forward(exec,
+                 {parts.data(), static_cast<int>(parts.size()), x.data(), p.k + p.gap, count, p.k, true});
   take(" added");
 
   for (const bool accumulate : {false, true}) {
     std::vector<float> dx = spread(part_of(p.dx, p.k), count, p.k, p.gap);
     const std::vector<float> dy = spread(part_of(p.dy[0], p.n[0]), count, p.n[0], p.gap);
-    kernels.linear->backward_input(exec, {dx.data(), dy.data(), weights[0].data(), p.k + p.gap,
-                                          p.n[0] + p.gap, count, p.k, p.n[0], accumulate});
+    linear.backward_input(exec, {dx.data(), dy.data(), weights[0].data(), p.k + p.gap, p.n[0] + p.gap, count,
+                                 p.k, p.n[0], accumulate});
     results.push_back(gather(accumulate ? "dx added" : "dx", dx, count, p.k, p.gap));
   }
 
@@ -116,7 +120,7 @@ Tensors run(const Problem& p, const Kernels& kernels, Exec& exec, int64_t first,
     for (int c = 0; c < 2; ++c) {
       const int64_t from = cuts[c], length = cuts[c + 1] - from;
       if (length == 0) continue;
-      kernels.linear->backward_weight(
+      linear.backward_weight(
           exec, {dweight.data(), dy.data() + from * (p.n[i] + p.gap), x.data() + from * (p.k + p.gap),
                  p.n[i] + p.gap, p.k + p.gap, length, p.k, p.n[i]});
     }
@@ -170,19 +174,21 @@ void compare_chain(Case& c, const Problem& p, const Tensors& results) {
 
 // Rows keep their bits in any batch, and the gradient of the weight keeps its bits wherever the tokens are
 // cut.
-void compare_batches(Case& c, const Problem& p, const Tensors& whole, const Kernels& kernels, Exec& exec) {
+void compare_batches(Case& c, const Problem& p, const Tensors& whole, const Kernels& kernels, Exec& exec,
+                     Table table = &Kernels::linear, int64_t cut_step = 1) {
   for (const int64_t first : {int64_t{0}, p.t / 2, p.t - 1}) {
     for (const int64_t count : {int64_t{1}, p.t / 3, p.t - first}) {
       if (count == 0 || first + count > p.t) continue;
-      Tensors part = run(p, kernels, exec, first, count, 0);
+      Tensors part = run(p, kernels, exec, first, count, 0, table);
       const std::string context = format("%s, %d rows from %d on alone", kernels.isa, static_cast<int>(count),
                                          static_cast<int>(first));
       for (const Tensor& tensor : part)
         if (tensor.name[1] != 'W') c.same_bits(tensor, rows(find(whole, tensor.name), first, count), context);
     }
   }
-  for (const int64_t cut : {int64_t{1}, p.t / 2, p.t - 1}) {
-    const Tensors part = run(p, kernels, exec, 0, p.t, cut);
+  for (const int64_t at : {int64_t{1}, p.t / 2, p.t - 1}) {
+    const int64_t cut = at / cut_step * cut_step;
+    const Tensors part = run(p, kernels, exec, 0, p.t, cut, table);
     for (size_t i = 0; i < p.n.size(); ++i) {
       const std::string name = format("dW%zu", i);
       c.same_bits(find(part, name), find(whole, name),
@@ -226,6 +232,49 @@ void check_problem(Checker& checker, const Problem& p) {
   });
 }
 
+// The same contracts in bfloat16. The oracle has rounded inputs and sums in double precision; dx and dW go on
+// from values that are not rounded. Each table is held against itself alone, and its dW against cuts at
+// multiples of 32 rows.
+void check_bf16(Checker& checker, const Problem& p) {
+  Problem rounded = p;
+  for (std::vector<float>* values : {&rounded.x, &rounded.weight[0], &rounded.weight[1], &rounded.weight[2],
+                                     &rounded.dy[0], &rounded.dy[1], &rounded.dy[2]})
+    round_to_bfloat16(*values);
+  const Table table = &Kernels::linear_bf16;
+  for (const Kernels* kernels : checker.variants_by(table)) {
+    checker.test(p.name() + ", products in bfloat16, " + kernels->isa, [&](Case& c) {
+      const auto all = [&](const Kernels& k, Exec& exec) { return run(p, k, exec, 0, p.t, 0, table); };
+      const Tensors results = checker.sweep(c, p.work(), all, {kernels});
+      compare(c, rounded, results);
+      if (checker.skips(*kernels, 4 * p.work()) || p.has_nan) return;
+      compare_batches(c, p, results, *kernels, checker.exec(2), table, kBfloat16Rows);
+    });
+  }
+}
+
+// Frozen weights in bfloat16: the bits of f32 weights with the same values.
+void check_bf16_weights(Checker& checker, Problem p) {
+  std::vector<std::vector<uint16_t>> narrow(p.n.size());
+  for (size_t i = 0; i < p.n.size(); ++i) narrow[i] = to_bfloat16_panels(p.weight[i], p.n[i], p.k);
+  for (const Kernels* kernels : checker.variants_by(&Kernels::linear_bf16)) {
+    checker.test(p.name() + ", products and weights in bfloat16, " + kernels->isa, [&](Case& c) {
+      if (checker.skips(*kernels, 2 * p.work())) return;
+      const LinearKernels& linear = *kernels->linear_bf16;
+      const Tensors wide = run(p, *kernels, checker.exec(1), 0, p.t, 0, &Kernels::linear_bf16);
+      for (size_t i = 0; i < p.n.size(); ++i) {
+        Tensor y{format("y%zu", i), {p.t, p.n[i]}, std::vector<float>(p.t * p.n[i])};
+        const LinearPart part{narrow[i].data(), p.n[i], y.values.data(), p.n[i]};
+        linear.forward(checker.exec(2), {&part, 1, p.x.data(), p.k, p.t, p.k});
+        c.same_bits(y, find(wide, y.name), "f32 panels of the same values");
+      }
+      Tensor dx{"dx", {p.t, p.k}, std::vector<float>(p.t * p.k)};
+      linear.backward_input(checker.exec(2), {dx.values.data(), p.dy[0].data(), narrow[0].data(), p.k, p.n[0],
+                                              p.t, p.k, p.n[0], false});
+      c.same_bits(dx, find(wide, dx.name), "f32 panels of the same values");
+    });
+  }
+}
+
 // A NaN in a row of x, or in a row of W, reaches exactly the outputs that depend on it.
 void check_nan(Checker& checker) {
   checker.test("NaN stays in its row and column", [&](Case& c) {
@@ -238,6 +287,13 @@ void check_nan(Checker& checker) {
       return run(p, kernels, exec, 0, p.t, 0);
     }));
   });
+  Problem p(41, 40, {50}, 0);
+  const uint32_t payload = 0x7f800001u;  // rounded like a number, it would become infinity
+  p.has_nan = true;
+  std::memcpy(&p.x[4 * p.k + 39], &payload, 4);
+  std::memcpy(&p.weight[0][33 * p.k], &payload, 4);
+  std::memcpy(&p.dy[0][20 * 50 + 7], &payload, 4);
+  check_bf16(checker, p);
 }
 
 void check(Checker& checker) {
@@ -250,9 +306,12 @@ void check(Checker& checker) {
   check_problem(checker, Problem(13, 33, {65, 1}, 2));
   check_problem(checker, Problem(29, 100, {47}, 0));
   check_problem(checker, Problem(150, 31, {70}, 5));  // more than one block of rows
-  check_problem(checker, Problem(5, 1601, {40}, 0));  // more than one block of depth
+  check_problem(checker, Problem(5, 1601, {40}, 0));
   check_problem(checker, Problem(3, 40, {1601}, 0));
-  check_problem(checker, Problem(801, 34, {40}, 1));            // the same for the gradient of the weight
+  check_problem(checker, Problem(144, 780, {40}, 1));           // more than one block of depth
+  check_problem(checker, Problem(576, 40, {370}, 1));           // the same for the gradient of the input
+  check_problem(checker, Problem(370, 576, {40}, 1));           // and of the weight
+  check_problem(checker, Problem(801, 34, {40}, 1));            // more than one block of its rows
   check_problem(checker, Problem(1, 576, {576, 192, 192}, 0));  // SmolLM2-135M: q, k and v
   check_problem(checker, Problem(17, 576, {576, 192, 192}, 0));
   check_problem(checker, Problem(32, 576, {1536, 1536}, 0));      // gate and up
@@ -264,6 +323,20 @@ void check(Checker& checker) {
   check_narrow(checker, Problem(150, 31, {70}, 0));
   check_narrow(checker, Problem(17, 576, {576, 192, 192}, 0));
   check_nan(checker);
+  // Around the tiles of 16 x 32 and 32 x 32, few rows, several blocks of rows and of depth, small ranks.
+  for (const int64_t t : {1, 2, 7, 15, 16, 17, 31, 32, 33, 49, 150})
+    check_bf16(checker, Problem(t, 70, {50, 33}, 3));
+  check_bf16(checker, Problem(1, 1, {1}, 0));
+  check_bf16(checker, Problem(40, 16, {576}, 0));
+  check_bf16(checker, Problem(40, 576, {16, 16}, 0));
+  check_bf16(checker, Problem(5, 20011, {40}, 0));
+  check_bf16(checker, Problem(3, 40, {20011}, 0));
+  check_bf16(checker, Problem(2100, 34, {40}, 1));
+  check_bf16(checker, Problem(600, 1100, {64}, 0));
+  check_bf16(checker, Problem(64, 576, {1536, 1536}, 0));
+  check_bf16_weights(checker, Problem(1, 1, {1}, 0));
+  check_bf16_weights(checker, Problem(13, 33, {65, 1}, 0));
+  check_bf16_weights(checker, Problem(64, 576, {192, 192}, 0));
 }
 
 const Registration registration("linear", check);

@@ -1,51 +1,19 @@
-// linear on the CPU: three products on one blocked GEMM. See linear.h for layouts and gemm.h for the
-// blocking.
-#include "kernels/linear/gemm.h"
-#include "kernels/linear/linear.h"
+// linear on the CPU: three products on one blocked GEMM. See gemm.h for the blocking.
+#include "kernels/linear/products.h"
 
 namespace lsp {
 namespace LSP_ISA {
 
-template <class T>
-static void forward_parts(Exec& exec, const LinearForward& f, const T* Panels::*values) {
-  using Factor = PanelFactor<T>;
-  GemmPart<Factor> parts[3];
-  for (int i = 0; i < f.part_count; ++i) {
-    const LinearPart& part = f.parts[i];
-    parts[i] = {{part.weight.*values, f.k}, part.n, part.y, part.ldy, kPanelColumns};
+struct MultiplyF32 {
+  template <class B>
+  static void gemm(Exec& exec, const Gemm<B>& g) {
+    LSP_ISA::gemm(exec, g);
   }
-  gemm<Factor>(exec, {parts, f.part_count, row_major(f.x, f.ldx), f.t, f.k, f.accumulate});
-}
-
-static void linear_forward(Exec& exec, const LinearForward& f) {
-  if (f.parts[0].weight.bf16 != nullptr) {
-    forward_parts<uint16_t>(exec, f, &Panels::bf16);
-  } else {
-    forward_parts<float>(exec, f, &Panels::f32);
-  }
-}
-
-template <class T>
-static void backward_input_with(Exec& exec, const LinearBackwardInput& b, const T* values) {
-  const GemmPart<TransposedFactor<T>> part{{values, b.k}, b.k, b.dx, b.lddx, kPanelColumns};
-  gemm<TransposedFactor<T>>(exec, {&part, 1, row_major(b.dy, b.lddy), b.t, b.n, b.accumulate});
-}
-
-static void linear_backward_input(Exec& exec, const LinearBackwardInput& b) {
-  if (b.weight.bf16 != nullptr) {
-    backward_input_with(exec, b, b.weight.bf16);
-  } else {
-    backward_input_with(exec, b, b.weight.f32);
-  }
-}
-
-static void linear_backward_weight(Exec& exec, const LinearBackwardWeight& b) {
-  const GemmPart<RowsFactor> part{{b.dy, b.lddy, b.n}, b.n, b.dweight, kPanelColumns, b.k * kPanelColumns};
-  gemm<RowsFactor>(exec, {&part, 1, column_major(b.x, b.ldx), b.k, b.t, true});
-}
+};
+using Products = LinearProducts<MultiplyF32>;
 
 extern const LinearKernels linear_kernels;
-const LinearKernels linear_kernels = {linear_forward, linear_backward_input, linear_backward_weight};
+const LinearKernels linear_kernels = {Products::forward, Products::backward_input, Products::backward_weight};
 
 }  // namespace LSP_ISA
 }  // namespace lsp

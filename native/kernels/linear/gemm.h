@@ -117,21 +117,23 @@ class GemmRun {
     int64_t row = -1, rows = 0;  // of the block in `packed`
     for (Unit unit = claims.take(-1), next; unit.row_block >= 0; unit = next) {
       next = claims.take(unit.row_block);
-      if (row != unit.row_block * rows_each_) {
-        row = unit.row_block * rows_each_;
-        rows = min_of(rows_each_, g_.m - row);
-        pack_rows(g_.a, row, rows, k_offset, depth, packed);
-      }
+      const bool begins = row != unit.row_block * rows_each_;
+      row = unit.row_block * rows_each_;
+      rows = min_of(rows_each_, g_.m - row);
+      // Rows of a long product come from far: packed at once, they are waited for once.
+      const bool on_the_way = begins && !B::kCopies && g_.a.row != 0;
+      if (begins && !on_the_way) pack_rows(g_.a, row, rows, k_offset, depth, packed);
+      const Unpacked from = unpacked(g_.a, row, k_offset);
       const Panel then = panel_of(next.row_block < 0 ? unit : next);
-      product(panel_of(unit), rows, k_offset, depth, packed,
-              then.part->b.ahead(then.index, k_offset, depth, ceil_div(rows, kRows)), then.c);
+      product(panel_of(unit), rows, k_offset, depth, packed, on_the_way ? &from : nullptr,
+              then.part->b.ahead(then.index, k_offset, depth, tiles_of(rows)), then.c);
       if (k_offset + depth == g_.k) epilogue_(row, rows, unit.panel);
     }
   }
 
   // Where fewer than 32 columns are left, `spare` takes the tile.
   void product(const Panel& panel, int64_t rows, int64_t k_offset, int64_t depth, float* packed,
-               const Ahead& ahead, const float* next_c) {
+               const Unpacked* from, const Ahead& ahead, const float* next_c) {
     const GemmPart<B>& part = *panel.part;
     const bool accumulate = g_.accumulate || k_offset > 0;
     float *copy = packed + packed_floats_, *spare = copy + depth_each_ * kPanelColumns, *c = panel.c;
@@ -139,7 +141,7 @@ class GemmRun {
     const int64_t columns = min_of(kPanelColumns, part.n - panel.index * kPanelColumns);
     // A C in panel layout is padded to 32 columns; a row-major one, whose panels lie side by side, ends at n.
     if (columns == kPanelColumns || part.c_panel != kPanelColumns) {
-      packed_product(rows, packed, b, c, part.c_row, depth, accumulate, ahead, next_c);
+      packed_product(rows, packed, b, c, part.c_row, depth, accumulate, ahead, next_c, from);
       return;
     }
     const int low = static_cast<int>(min_of(columns, kLanes)), high = static_cast<int>(columns - low);
@@ -147,7 +149,7 @@ class GemmRun {
       store(spare + i * kPanelColumns, load_first(c + i * part.c_row, low));
       store(spare + i * kPanelColumns + kLanes, load_first(c + i * part.c_row + low, high));
     }
-    packed_product(rows, packed, b, spare, kPanelColumns, depth, accumulate, ahead, next_c);
+    packed_product(rows, packed, b, spare, kPanelColumns, depth, accumulate, ahead, next_c, from);
     for (int64_t i = 0; i < rows; ++i) {
       store_first(c + i * part.c_row, load(spare + i * kPanelColumns), low);
       if (high > 0) store_first(c + i * part.c_row + low, load(spare + i * kPanelColumns + kLanes), high);

@@ -7,6 +7,14 @@
 // Exactness. Every output element is one chain of fused multiply-adds over its reduction index in ascending
 // order, starting from 0 (or from the value in place, where a contract says "adds"). SIMD lanes run over
 // output columns, so tiling, batch size, threads and ISA cannot change a bit.
+//
+// In bfloat16 (Kernels::linear_bf16) the same products round x, dy and the weight, each value to the nearest
+// bfloat16 (ties to even, NaN kept), multiply exactly, and sum in f32. y, dx and dW are f32, and sums that go
+// on from a value in place go on from it unrounded. The order of a sum is that of the variant's instruction
+// (product_bf16.h): it differs between variants, and with it the last bits. On one variant it depends on the
+// reduction's length alone, not on the other rows and columns, on tiles or threads: a token's y and dx are
+// the same bits in any batch. dW sums over tokens in blocks of kBfloat16Rows: cutting them into micro-batches
+// changes no bit where every cut is a multiple of that, and elsewhere the last bits.
 #pragma once
 
 #include <stdint.h>
@@ -15,6 +23,8 @@
 #include "kernels/linear/panels.h"
 
 namespace lsp {
+
+constexpr int64_t kBfloat16Rows = 32;
 
 // One weight among several that share their input (q, k and v; gate and up).
 struct LinearPart {

@@ -18,6 +18,11 @@ struct Left {
 LSP_INLINE Left row_major(const float* at, int64_t row) { return {at, row, kPanelColumns}; }
 LSP_INLINE Left column_major(const float* at, int64_t column) { return {at, 0, column}; }
 
+// Rows from `first` on and columns from k_offset, a multiple of 32, of an A that is not given by columns.
+LSP_INLINE Unpacked unpacked(const Left& a, int64_t first, int64_t k_offset) {
+  return {a.at + first * a.row + k_offset / kPanelColumns * a.block, a.row, a.block};
+}
+
 // Packed rows may be overwritten by up to this many floats past their end.
 constexpr int64_t kPackSlack = kLanes;
 
@@ -35,7 +40,7 @@ LSP_INLINE void pack_square(const float* from, int64_t row, int64_t height, int6
 // Calls f(first row, height) for each of the tiles that `rows` rows are cut into.
 template <class F>
 LSP_INLINE void for_tiles(int64_t rows, const F& f) {
-  const int64_t tiles = ceil_div(rows, kRows), least = rows / tiles, higher = rows % tiles;
+  const int64_t tiles = tiles_of(rows), least = rows / tiles, higher = rows % tiles;
   for (int64_t row = 0, tile = 0, height; tile < tiles; ++tile, row += height) {
     height = tile < higher ? least + 1 : least;
     f(row, height);

@@ -37,9 +37,13 @@ struct Problem {
   double work() const { return 4.0 * static_cast<double>(t * c * v); }
 };
 
+using Table = const LogprobKernels* Kernels::*;
+
 // Rows [first, first + count) forward and backward; the gradients are made in one go, or if `cut` is not 0
 // with a cut after that many rows and another after the first chunk of the vocabulary.
-Tensors run(const Problem& p, const Kernels& kernels, Exec& exec, int64_t first, int64_t count, int64_t cut) {
+Tensors run(const Problem& p, const Kernels& kernels, Exec& exec, int64_t first, int64_t count, int64_t cut,
+            Table table = &Kernels::logprob) {
+  const LogprobKernels& head = *(kernels.*table);
   const float* hidden = p.hidden.data() + first * p.c;
   const int32_t* targets = p.targets.data() + first;
   const auto column = [&](const char* name) { return Tensor{name, {count}, std::vector<float>(count)}; };
@@ -56,7 +60,7 @@ Tensors run(const Problem& p, const Kernels& kernels, Exec& exec, int64_t first,
                    p.c,
                    p.v,
                    p.inverse_temperature};
-  kernels.logprob->forward(exec, f);
+  head.forward(exec, f);
 
   std::vector<float> dweight = p.dweight_panels;
   Tensor dhidden{
@@ -68,7 +72,7 @@ Tensors run(const Problem& p, const Kernels& kernels, Exec& exec, int64_t first,
     const int64_t ranges[3] = {0, cut == 0 ? p.v : std::min(kVocabChunk, p.v), p.v};
     for (int range = 0; range < 2; ++range) {
       if (ranges[range] == ranges[range + 1]) continue;
-      kernels.logprob->backward(
+      head.backward(
           exec, {dhidden.values.data() + from * p.c, dweight.data(), p.dlogprob.data() + first + from,
                  lse.values.data() + from, hidden + from * p.c, p.panels.data(), targets + from, length, p.c,
                  p.v, p.inverse_temperature, ranges[range], ranges[range + 1]});
@@ -82,8 +86,8 @@ Tensors run(const Problem& p, const Kernels& kernels, Exec& exec, int64_t first,
 // A logit is a chain of C terms; its absolute error, about sqrt(C) + 2 roundings of the largest logit, passes
 // into everything else: into lse and logprob as it is, into probabilities as a relative error. Sums over the
 // vocabulary run over 16 lanes of a chunk (forward) or are chains of V terms (dhidden); dweight is a chain
-// over T.
-void compare(Case& c, const Problem& p, const Tensors& results) {
+// over T. `gradients_of_logits` are the roundings of what the last two sum up.
+void compare(Case& c, const Problem& p, const Tensors& results, double gradients_of_logits = 0) {
   const reference::Logprob expected = reference::logprob_forward(
       p.hidden.data(), p.weight.data(), p.targets.data(), p.t, p.c, p.v, p.inverse_temperature);
   const double logit = chain(static_cast<double>(p.c)),
@@ -96,8 +100,10 @@ void compare(Case& c, const Problem& p, const Tensors& results) {
   const reference::LogprobGradients gradients =
       reference::logprob_backward(p.dlogprob.data(), p.hidden.data(), p.weight.data(), p.dweight.data(),
                                   p.targets.data(), p.t, p.c, p.v, p.inverse_temperature);
-  c.close(find(results, "dhidden"), gradients.dhidden, chain(static_cast<double>(p.v)) + lanes + error);
-  c.close(find(results, "dweight"), gradients.dweight, chain(static_cast<double>(p.t)) + lanes + error);
+  c.close(find(results, "dhidden"), gradients.dhidden,
+          chain(static_cast<double>(p.v)) + lanes + error + gradients_of_logits);
+  c.close(find(results, "dweight"), gradients.dweight,
+          chain(static_cast<double>(p.t)) + lanes + error + gradients_of_logits);
 }
 
 // Outputs that are not asked for change nothing in those that are.
@@ -138,17 +144,19 @@ void compare_subsets(Case& c, const Problem& p, const Tensors& whole, const Kern
   same("dweight", from_panels(dweight, p.v, p.c));
 }
 
-void compare_batches(Case& c, const Problem& p, const Tensors& whole, const Kernels& kernels, Exec& exec) {
+void compare_batches(Case& c, const Problem& p, const Tensors& whole, const Kernels& kernels, Exec& exec,
+                     Table table = &Kernels::logprob, int64_t cut_step = 1) {
   for (const int64_t first : {int64_t{0}, p.t / 2, p.t - 1}) {
     const int64_t count = std::min<int64_t>(p.t - first, first == 0 ? 1 : 5);
-    for (const Tensor& tensor : run(p, kernels, exec, first, count, 0))
+    for (const Tensor& tensor : run(p, kernels, exec, first, count, 0, table))
       if (tensor.name != "dweight")
         c.same_bits(tensor, rows(find(whole, tensor.name), first, count),
                     format("%s, %d rows from %d on alone", kernels.isa, static_cast<int>(count),
                            static_cast<int>(first)));
   }
-  const Tensors cut = run(p, kernels, exec, 0, p.t, p.t / 2);
-  c.same_bits(cut, whole, format("%s, cut after row %d and a chunk", kernels.isa, static_cast<int>(p.t / 2)));
+  const int64_t at = p.t / 2 / cut_step * cut_step;
+  const Tensors cut = run(p, kernels, exec, 0, p.t, at, table);
+  c.same_bits(cut, whole, format("%s, cut after row %d and a chunk", kernels.isa, static_cast<int>(at)));
 }
 
 void check_problem(Checker& checker, const Problem& p, const std::string& note = "") {
@@ -188,6 +196,35 @@ void check_narrow(Checker& checker, Problem p) {
     c.same_bits(results, forward(p.panels.data(), *checker.variants().front(), checker.exec(1)),
                 "f32 panels of the same values");
   });
+}
+
+// Products in bfloat16: the oracle has rounded hidden states and weights. The gradients of logits, too, are
+// rounded before they are multiplied, by at most 2^-8 of their size (8 significant bits, half a unit of the
+// last).
+void check_bf16(Checker& checker, Problem p) {
+  for (const Kernels* kernels : checker.variants_by(&Kernels::logprob_bf16)) {
+    const std::string name = shape_text({{"T", p.t}, {"C", p.c}, {"V", p.v}}) + ", products in bfloat16, ";
+    checker.test(name + kernels->isa, [&](Case& c) {
+      const Table table = &Kernels::logprob_bf16;
+      const auto all = [&](const Kernels& k, Exec& exec) { return run(p, k, exec, 0, p.t, 0, table); };
+      const Tensors results = checker.sweep(c, p.work(), all, {kernels});
+      Problem rounded = p;
+      round_to_bfloat16(rounded.hidden);
+      round_to_bfloat16(rounded.weight);
+      compare(c, rounded, results, std::ldexp(1.0, 24 - 8));
+      if (checker.skips(*kernels, 3 * p.work())) return;
+      compare_batches(c, p, results, *kernels, checker.exec(2), table, 32);
+      const Tensor& logits = find(results, "logits");
+      std::vector<float> dhidden(p.t * p.c), dweight = p.dweight_panels;
+      kernels->logprob_bf16->backward(checker.exec(2), {dhidden.data(), dweight.data(), p.dlogprob.data(),
+                                                        find(results, "lse").values.data(), p.hidden.data(),
+                                                        p.panels.data(), p.targets.data(), p.t, p.c, p.v,
+                                                        p.inverse_temperature, 0, p.v, logits.values.data()});
+      c.same_bits(Tensor{"dhidden", {p.t, p.c}, dhidden}, find(results, "dhidden"), "from kept logits");
+      c.same_bits(Tensor{"dweight", {p.v, p.c}, from_panels(dweight, p.v, p.c)}, find(results, "dweight"),
+                  "from kept logits");
+    });
+  }
 }
 
 void check_special(Checker& checker) {
@@ -251,6 +288,11 @@ void check(Checker& checker) {
   check_narrow(checker, Problem(2, 3, 2));
   check_narrow(checker, Problem(40, 65, 1500));
   check_special(checker);
+  check_bf16(checker, Problem(1, 1, 1));
+  check_bf16(checker, Problem(7, 20, 513));
+  check_bf16(checker, Problem(40, 65, 1500));
+  check_bf16(checker, Problem(300, 33, 1100));
+  check_bf16(checker, Problem(70, 576, 2100));
 }
 
 const Registration registration("logprob", check);

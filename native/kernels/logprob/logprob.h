@@ -8,6 +8,9 @@
 //   logprob[t] = z[t][target[t]] - lse[t]
 //   entropy[t] = lse[t] - sum_v exp(z[t][v] - lse[t]) z[t][v]          (nats)
 // Each chunk keeps (max, sum of exp, sum of exp * (z - max)); chunks are combined in ascending order.
+//
+// In bfloat16 (Kernels::logprob_bf16) the products round their factors, hidden, weight and dz, as
+// linear_bf16's do, and promise the same of bits; everything else is f32.
 #pragma once
 
 #include <stdint.h>

@@ -1,12 +1,17 @@
-// What a row of logits adds up to, chunk by chunk of the vocabulary, for per-ISA translation units.
+// What becomes of logits, whatever their products were computed in: statistics of chunks, and
+// log-probabilities from them. For per-ISA translation units.
 #pragma once
 
+#include "core/parallel.h"
 #include "core/scalar_math.h"
 #include "core/simd_math.h"
+#include "kernels/linear/tile.h"
 #include "kernels/logprob/logprob.h"
 
 namespace lsp {
 namespace LSP_ISA {
+
+constexpr int64_t kChunkPanels = kVocabChunk / kPanelColumns;
 
 // Of one row and chunk: largest z, sum of exp(z - top), sum of exp(z - top) (z - top).
 struct ChunkStats {
@@ -62,6 +67,32 @@ static RowStats combine_chunks(const ChunkStats* stats, int64_t chunks, int64_t 
   const float lse = static_cast<float>(static_cast<double>(top) + log_sum);
   if (lse - lse != 0.0f) return {__builtin_nanf(""), __builtin_nanf("")};
   return {lse, static_cast<float>(log_sum - moment / sum)};
+}
+
+static void combine_row(const LogprobForward& f, const ChunkStats* stats, int64_t chunks, int64_t row,
+                        float target) {
+  const RowStats all = combine_chunks(stats + row, chunks, f.t);
+  if (f.lse != nullptr) f.lse[row] = all.lse;
+  if (f.logprob != nullptr) f.logprob[row] = target - all.lse;
+  if (f.entropy != nullptr) f.entropy[row] = all.entropy;
+}
+
+// The logits of one row block and chunk are reduced, and kept where they are asked for.
+static void reduce_chunk(const LogprobForward& f, int64_t first_row, int64_t rows, int64_t chunk,
+                         const float* logits, ChunkStats* stats, float* targets) {
+  const int64_t begin = chunk * kVocabChunk, count = min_of(kVocabChunk, f.v - begin);
+  for (int64_t i = 0; i < rows; ++i) {
+    const float* z = logits + i * kVocabChunk;
+    const int64_t row = first_row + i;
+    stats[chunk * f.t + row] = chunk_stats(z, count, f.inverse_temperature);
+    if (f.logits != nullptr) {
+      float* to = f.logits + row * f.v + begin;
+      for_lanes(count, [&](int64_t j, int n) { store_n(to + j, load_n(z + j, n), n); });
+    }
+    if (f.targets == nullptr) continue;
+    const int64_t offset = f.targets[row] - begin;
+    if (offset >= 0 && offset < count) targets[row] = z[offset] * f.inverse_temperature;
+  }
 }
 
 }  // namespace LSP_ISA
