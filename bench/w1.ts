@@ -3,7 +3,7 @@
  * log-probabilities, one policy update (ratio and k3 KL, β 0.04) with AdamW.
  *
  *   npx ts-node bench/w1.ts MODEL [steps] [threads] [--queries N] [--answers N] [--prompt-tokens N] [--new-tokens N]
- *     [--mode exact|lora] [--compute f32|bf16]
+ *     [--mode exact|lora|fast] [--compute f32|bf16]
  *
  * Prints one JSON line a step (seconds; tokens a second), with the process's peak memory so far as the system counts it.
  * Only ratios to other programs measured in the same sitting mean anything.
@@ -22,7 +22,7 @@ import {
 
 interface Flags extends Workload {
   mode: BenchMode;
-  compute: Compute;
+  compute?: Compute;
 }
 
 const command = new Command('w1')
@@ -34,7 +34,7 @@ const command = new Command('w1')
   .option('--prompt-tokens <n>', 'tokens of a prompt', Number, W1.promptTokens)
   .option('--new-tokens <n>', 'tokens of an answer', Number, W1.newTokens)
   .option('--mode <name>', BENCH_MODES.join(', '), 'exact')
-  .option('--compute <name>', 'f32 or bf16', 'f32')
+  .option('--compute <name>', 'f32 or bf16 (default: what fits the mode)')
   .action(async (model: string, steps: number, threads: number, { mode, compute, ...workload }: Flags) => {
     await using training = await openTraining(model, { threads, mode, compute });
     for await (const times of timeSteps(training, workload)) {

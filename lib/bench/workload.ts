@@ -3,16 +3,47 @@
  * update (ratio and k3 KL, β 0.04). What is learnt is of no interest, so rewards are numbers made up.
  */
 import { readFileSync } from 'node:fs';
-import { Learner } from '../learn/learner';
-import { LanguageModel } from '../model/language-model';
+import { DEFAULT_MAX_WEIGHT, ImportanceWeights } from '../learn/importance';
+import { Learner, type LearnerOptions } from '../learn/learner';
+import { LanguageModel, type LanguageModelLoadOptions } from '../model/language-model';
 import type { Compute } from '../model/loading';
-import type { Completion, TrainingGroup } from '../model/types';
+import type { Completion, GenerateOptions, TrainingGroup } from '../model/types';
+import { loadAddon } from '../native/load';
 import { expectInteger, expectOneOf } from '../options';
 import type { Workload } from './operations';
+import { withTimedKernels } from './profile';
 
-/** `exact`: f32, all weights are trained. `lora`: f32, an adapter of rank 16 on all projections is trained. */
+/**
+ * `exact`: f32, all weights are trained. `lora`: f32, an adapter of rank 16 on all projections is trained. `fast`: the
+ * same with rollouts in int8, whose tokens the update weighs, and bf16 where the processor has instructions for it.
+ */
 export type BenchMode = (typeof BENCH_MODES)[number];
-export const BENCH_MODES = ['exact', 'lora'] as const;
+export const BENCH_MODES = ['exact', 'lora', 'fast'] as const;
+
+/** What a mode is: options of the model, its learner and its sampling. */
+export interface ModeOptions {
+  load?: LanguageModelLoadOptions;
+  learner?: LearnerOptions;
+  generate?: GenerateOptions;
+  /** What gets gradients, for the count of operations. */
+  trained: 'weights' | 'adapter';
+}
+
+const MODES: Readonly<Record<BenchMode, ModeOptions>> = {
+  exact: { trained: 'weights' },
+  lora: { learner: { lora: {} }, trained: 'adapter' },
+  fast: { learner: { lora: {} }, generate: { precision: 'int8' }, trained: 'adapter' },
+};
+
+export function modeOptions(mode: BenchMode): ModeOptions {
+  return MODES[mode];
+}
+
+/** What products are computed in where nobody says. */
+export function computeOf(mode: BenchMode): Compute {
+  const isFast = ['amx', 'avx512_bf16'].includes(loadAddon().isa().active);
+  return mode === 'fast' && isFast ? 'bf16' : 'f32';
+}
 
 export interface StepTimes {
   /** From 1. */
@@ -20,7 +51,7 @@ export interface StepTimes {
   rolloutSeconds: number;
   rolloutTokensPerSecond: number;
   referenceSeconds: number;
-  /** Forward, backward and AdamW. */
+  /** Forward, backward and AdamW; with int8 rollouts their log-probabilities in f32, too. */
   updateSeconds: number;
   /** AdamW's part of it. */
   optimizerSeconds: number;
@@ -29,6 +60,7 @@ export interface StepTimes {
 
 /** A policy, its frozen reference and its learner. */
 export interface Training extends AsyncDisposable {
+  mode: BenchMode;
   model: LanguageModel;
   reference: LanguageModel;
   learner: Learner;
@@ -37,33 +69,38 @@ export interface Training extends AsyncDisposable {
 export interface TrainingOptions {
   threads?: number;
   mode?: BenchMode;
-  /** Of matrix products; with the mode `lora` the base is held in it, too. */
+  /** Of matrix products; the base of an adapter is held in it, too. Default: what fits the mode. */
   compute?: Compute;
+  /** Times the kernels, for a profile (default false). */
+  profile?: boolean;
   signal?: AbortSignal;
 }
 
 const KL_WEIGHT = 0.04;
 
-/** Loads a model for a mode: the one place that knows what a mode means. @throws LspError as `LanguageModel.load` */
+/** Loads a model for a mode. @throws LspError as `LanguageModel.load` */
 export async function openTraining(source: string, options: TrainingOptions = {}): Promise<Training> {
   const mode = expectOneOf('mode', options.mode ?? 'exact', BENCH_MODES);
-  const { threads, compute = 'f32', signal } = options;
-  const model = await LanguageModel.load(source, {
-    compute,
-    dtype: mode === 'lora' ? compute : 'f32',
-    ...(threads && { threads }),
-    ...(signal && { signal }),
-  });
+  const { threads, compute = computeOf(mode), signal, profile = false } = options;
+  const ofMode = modeOptions(mode);
+  const dtype = ofMode.trained === 'adapter' ? compute : 'f32';
+  const loading = { compute, dtype, ...ofMode.load, ...(threads && { threads }), ...(signal && { signal }) };
+  const load = (how: LanguageModelLoadOptions) =>
+    profile ? withTimedKernels(() => LanguageModel.load(source, how)) : LanguageModel.load(source, how);
+  const model = await load(loading);
   try {
-    const lora = mode === 'lora' ? { lora: {} } : {};
-    const learner = await Learner.create(model, { learningRate: 1e-6, maxGradNorm: 1, ...lora });
-    const reference = await model.clone({ adapter: false });
+    const learner = await Learner.create(model, { learningRate: 1e-6, maxGradNorm: 1, ...ofMode.learner });
+    // Beneath an adapter lies the reference itself; beside all weights it stays as its file has it.
+    const reference =
+      ofMode.trained === 'adapter'
+        ? await model.clone({ adapter: false })
+        : await load({ ...loading, dtype: 'stored' });
     const dispose = async () => {
       await learner.dispose();
       await reference.dispose();
       await model.dispose();
     };
-    return { model, reference, learner, [Symbol.asyncDispose]: dispose };
+    return { mode, model, reference, learner, [Symbol.asyncDispose]: dispose };
   } catch (error) {
     await model.dispose();
     throw error;
@@ -88,36 +125,51 @@ export function randomPrompts(count: number, tokens: number, vocabSize: number):
   return Array.from({ length: count }, () => Int32Array.from({ length: tokens }, () => next() % vocabSize));
 }
 
+export interface StepOptions {
+  signal?: AbortSignal;
+  /** Called when a phase has ended, and `undefined` when a step begins. */
+  onPhaseEnd?: (phase: 'rollout' | 'reference' | 'update' | undefined) => void;
+}
+
 /** Takes steps one by one, for as long as somebody asks for them. */
 export async function* timeSteps(
   training: Training,
   workload: Workload,
-  signal?: AbortSignal,
+  { signal, onPhaseEnd }: StepOptions = {},
 ): AsyncGenerator<StepTimes, never> {
   const { queries, answers, promptTokens, newTokens } = checkWorkload(workload);
-  const { model, learner } = training;
+  const { model, reference, learner, mode } = training;
   const prompts = randomPrompts(queries, promptTokens, model.config.vocabSize);
-  const options = {
+  const options: GenerateOptions & { samples: number } = {
+    ...modeOptions(mode).generate,
     samples: answers,
     maxNewTokens: newTokens,
     minNewTokens: newTokens,
     ...(signal && { signal }),
   };
+  const sampledExactly = (options.precision ?? 'f32') === 'f32';
   const seconds = (from: number, to: number) => (to - from) / 1000;
   for (let step = 1; ; step++) {
+    onPhaseEnd?.(undefined);
     const start = performance.now();
     const completions = await model.generate(prompts, { ...options, seed: step });
     const rolledOut = performance.now();
-    const references = await referenceLogprobs(training, prompts, completions, signal);
+    onPhaseEnd?.('rollout');
+    const references = await logprobsOf(reference, prompts, completions, signal);
     const referenced = performance.now();
+    onPhaseEnd?.('reference');
+    const old = sampledExactly ? null : await logprobsOf(model, prompts, completions, signal);
     const groups: TrainingGroup[] = completions.map((group, i) => ({
       prompt: prompts[i]!,
       completions: group.map(({ tokens }) => tokens),
     }));
-    await learner.accumulate(groups, lossGradient(completions, references), { ...(signal && { signal }) });
+    await learner.accumulate(groups, lossGradient(completions, old, references), {
+      ...(signal && { signal }),
+    });
     const accumulated = performance.now();
     await learner.step();
     const stepped = performance.now();
+    onPhaseEnd?.('update');
     yield {
       step,
       rolloutSeconds: seconds(start, rolledOut),
@@ -131,8 +183,8 @@ export async function* timeSteps(
 }
 
 /** [query][answer] → log-probabilities of its tokens. */
-async function referenceLogprobs(
-  { reference }: Training,
+async function logprobsOf(
+  model: LanguageModel,
   prompts: readonly Int32Array[],
   completions: readonly Completion[][],
   signal?: AbortSignal,
@@ -141,27 +193,35 @@ async function referenceLogprobs(
     group.map(({ tokens }) => Int32Array.of(...prompts[i]!, ...tokens)),
   );
   const promptLengths = completions.flatMap((group, i) => group.map(() => prompts[i]!.length));
-  const flat = await reference.logprobs(sequences, { promptLengths, ...(signal && { signal }) });
+  const flat = await model.logprobs(sequences, { promptLengths, ...(signal && { signal }) });
   let next = 0;
   return completions.map((group) => group.map(() => flat[next++]!));
 }
 
 /**
- * dLoss/dlogprob of the mean over tokens of −A ρ + β k3: on-policy the ratio ρ is 1, and k3 = exp(r − l) − (r − l) − 1
- * has the derivative 1 − exp(r − l) (Schulman 2020).
+ * dLoss/dlogprob of the mean over tokens of −w A ρ + β k3: on-policy the ratio ρ is 1, and k3 = exp(r − l) − (r − l) − 1
+ * has the derivative 1 − exp(r − l) (Schulman 2020). w is 1, or the importance weight of a token that was sampled in
+ * int8.
+ *
+ * @param old log-probabilities of the policy where it is not what sampled
  */
 function lossGradient(
   completions: readonly Completion[][],
+  old: readonly Float32Array[][] | null,
   references: readonly Float32Array[][],
 ): Float32Array[][] {
   const tokens = completions.flat().reduce((sum, completion) => sum + completion.tokens.length, 0);
+  const importance = new ImportanceWeights(DEFAULT_MAX_WEIGHT);
   return completions.map((group, i) =>
-    group.map(({ logprobs }, j) => {
+    group.map(({ logprobs: sampled }, j) => {
       const advantage = ((i * group.length + j) % 7) - 3;
       const reference = references[i]![j]!;
-      return logprobs.map(
-        (logprob, t) => (-advantage + KL_WEIGHT * (1 - Math.exp(reference[t]! - logprob))) / tokens,
-      );
+      const logprobs = old?.[i]![j] ?? sampled;
+      const weights = old && importance.of(logprobs, sampled);
+      return logprobs.map((logprob, t) => {
+        const policy = -advantage * (weights?.[t] ?? 1);
+        return (policy + KL_WEIGHT * (1 - Math.exp(reference[t]! - logprob))) / tokens;
+      });
     }),
   );
 }

@@ -116,12 +116,12 @@ export class GrpoTrainer extends Trainer {
     first: number,
     context: StepContext,
   ): Promise<ScoredRow[]> {
-    const { step, seed, signal, phase } = context;
+    const { step, seed, signal, sampling, phase } = context;
     for (const { messages } of rows) this.requireFit(messages);
     const answers = await phase('solver', (report) =>
       this.solver.answer(
         rows.map(({ messages }) => messages),
-        { step, seed, indices: rows.map((_, i) => first + i), signal, onProgress: report },
+        { step, seed, indices: rows.map((_, i) => first + i), ...sampling, signal, onProgress: report },
       ),
     );
     const samples = samplesOf(rows, answers);

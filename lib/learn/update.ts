@@ -2,13 +2,15 @@
  * The one update path: rollouts with advantages in, one (or several) AdamW updates out. Every trainer uses it.
  *
  * On-policy the rollout's log-probabilities are the trainer's, bit for bit, so dLoss/dlogprob is known before the
- * training forward. From the second update on a batch of rollouts the weights have moved, and the derivative is
+ * training forward. Rollouts of a policy that was rounded are on-policy once their tokens are weighted (importance.ts),
+ * with log-probabilities that the trainer computes. From the second update on a batch of rollouts the weights have moved, and the derivative is
  * computed in a callback from the log-probabilities of that forward and the stored ones.
  *
  * All roles go into a single `accumulate`, which is all or nothing: an abort can never leave half a gradient behind.
  */
 import { LspError } from '../errors';
 import type { Completion, TrainingGroup } from '../model/types';
+import { DEFAULT_MAX_WEIGHT, ImportanceWeights, type Mismatch } from './importance';
 import { klEstimate, tokenWeights, type Loss, type Reduction, type TokenSample } from './losses';
 import type { PolicyLearner, PolicyModel } from './policy';
 
@@ -42,6 +44,8 @@ export interface UpdateOptions {
   reference: PolicyModel | null;
   /** Compute log-probabilities of the reference, for the statistics, even if the loss needs none. */
   measureKl: boolean;
+  /** C: most that a token of a rounded policy's rollouts may weigh. Default 2. */
+  maxWeight?: number;
   signal?: AbortSignal;
 }
 
@@ -71,6 +75,8 @@ export interface RoleStatistics {
 export interface PreparedUpdate {
   groups: PreparedGroup[];
   statistics: Record<string, RoleStatistics>;
+  /** Of the policy that sampled; null where it was the trained one itself. */
+  mismatch: Mismatch | null;
   /** False if every advantage is zero: there is nothing to learn, not even from the KL term. */
   hasSignal: boolean;
 }
@@ -100,8 +106,10 @@ export async function prepareUpdate(
   );
   requireOneVersion(batches);
   const call = { temperature, signal };
-  // Completions carry log-probabilities at temperature 1; any other is computed.
-  const old = temperature === 1 ? null : await completionLogprobs(model, sequences, call);
+  // Completions carry log-probabilities at temperature 1; any other is computed, and those of the trained policy where
+  // a rounded one sampled.
+  const isOwn = temperature === 1 && !sampledElsewhere(batches);
+  const old = isOwn ? null : await completionLogprobs(model, sequences, call);
   if (loss.needsReference && reference === null) {
     throw new LspError('INVALID_ARGUMENT', 'Expected a model for `reference` but received null.', {
       remedy: 'A KL term needs the frozen reference.',
@@ -113,19 +121,23 @@ export async function prepareUpdate(
 
   const groups: PreparedGroup[] = [];
   const statistics: Record<string, RoleStatistics> = {};
+  const importance = new ImportanceWeights(options.maxWeight ?? DEFAULT_MAX_WEIGHT);
   let next = 0;
   for (const batch of batches) {
     const first = groups.length;
     const weights = weightsOf(batch, options);
     let sample = 0;
     for (const { prompt, completions, advantages } of batch.groups) {
-      const samples = completions.map((completion, i) => ({
-        tokens: completion.tokens,
-        advantages: new Float64Array(completion.tokens.length).fill(advantages[i]!),
-        oldLogprobs: old?.[next + i] ?? completion.logprobs,
-        referenceLogprobs: reached?.[next + i] ?? null,
-        tokenWeight: weights[sample + i]!,
-      }));
+      const samples = completions.map((completion, i) => {
+        const oldLogprobs = old?.[next + i] ?? completion.logprobs;
+        return {
+          tokens: completion.tokens,
+          advantages: tokenAdvantages(completion, advantages[i]!, oldLogprobs, importance),
+          oldLogprobs,
+          referenceLogprobs: reached?.[next + i] ?? null,
+          tokenWeight: weights[sample + i]!,
+        };
+      });
       next += completions.length;
       sample += completions.length;
       groups.push({ role: batch.role, prompt, samples });
@@ -135,7 +147,25 @@ export async function prepareUpdate(
   const hasSignal = groups.some(({ samples }) =>
     samples.some(({ tokenWeight, advantages }) => tokenWeight !== 0 && advantages.some((a) => a !== 0)),
   );
-  return { groups, statistics, hasSignal };
+  return { groups, statistics, mismatch: importance.mismatch(), hasSignal };
+}
+
+function sampledElsewhere(batches: readonly RolloutBatch[]): boolean {
+  return batches.some(({ groups }) =>
+    groups.some(({ completions }) => completions.some(({ sampler }) => sampler !== undefined)),
+  );
+}
+
+/** A_t: the completion's advantage, weighted where another policy than the trained one sampled. */
+function tokenAdvantages(
+  { tokens, sampler }: Completion,
+  advantage: number,
+  logprobs: Float32Array,
+  importance: ImportanceWeights,
+): Float64Array {
+  if (sampler === undefined) return new Float64Array(tokens.length).fill(advantage);
+  // `|| 0`: a negative zero would make reports read oddly.
+  return importance.of(logprobs, sampler.logprobs).map((weight) => weight * advantage || 0);
 }
 
 /**

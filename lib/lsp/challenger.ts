@@ -1,7 +1,7 @@
 /** The Challenger: the policy, asked to write queries. */
 import { checkOptions, expectInteger, expectNumber, expectSignal, expectUint64 } from '../options';
 import type { PolicyModel } from '../learn/policy';
-import type { Completion } from '../model/types';
+import type { Completion, SamplingPrecision } from '../model/types';
 import { randomFor, streamId } from './random';
 import { instructionFollowing } from './tasks/instruction-following';
 import type { ChallengerPrompt, Query, Task } from './types';
@@ -23,6 +23,8 @@ export interface WriteOptions {
   seed?: number | bigint;
   /** Tokens an answer may have: what is asked must be feasible within them. Default 64. */
   maxAnswerTokens?: number;
+  /** Of the sampling. Default `exact`. */
+  precision?: SamplingPrecision;
   signal?: AbortSignal;
   onProgress?: (fraction: number) => void;
 }
@@ -62,7 +64,7 @@ export class Challenger {
   async write(options: WriteOptions = {}): Promise<WrittenQuery[]> {
     const checked = checkOptions(
       options,
-      ['step', 'seed', 'maxAnswerTokens', 'signal', 'onProgress'],
+      ['step', 'seed', 'maxAnswerTokens', 'precision', 'signal', 'onProgress'],
       'Challenger.write',
     );
     const step = expectInteger('step', checked.step ?? 0, { min: 0 });
@@ -85,6 +87,7 @@ export class Challenger {
       seed,
       streamIds: prompts.map((_, index) => [streamId(step, 'challenger', index)]),
       ...(this.task.stop && { stop: this.task.stop }),
+      ...(checked.precision && { precision: checked.precision }),
       signal,
       onProgress: ({ finished, total }) => checked.onProgress?.(finished / total),
     });

@@ -122,12 +122,13 @@ export class LspTrainer extends Trainer {
   }
 
   protected async play(context: StepContext, state: Readonly<TrainerState>): Promise<Played> {
-    const { step, seed, signal, phase } = context;
+    const { step, seed, signal, sampling, phase } = context;
     const written = await phase('challenger', (report) =>
       this.challenger.write({
         step,
         seed,
         maxAnswerTokens: this.solver.maxNewTokens,
+        ...sampling,
         signal,
         onProgress: report,
       }),
@@ -158,11 +159,11 @@ export class LspTrainer extends Trainer {
   }
 
   private async solve(written: readonly WrittenQuery[], context: StepContext): Promise<AnsweredQuery[]> {
-    const { step, seed, signal } = context;
+    const { step, seed, signal, sampling } = context;
     const indices = written.flatMap(({ rejected }, i) => (rejected === null ? [i] : []));
     const prompts = indices.map((i) => this.challenger.task.solverMessages(written[i]!.query!));
     const answers = await context.phase('solver', (report) =>
-      this.solver.answer(prompts, { step, seed, indices, signal, onProgress: report }),
+      this.solver.answer(prompts, { step, seed, indices, ...sampling, signal, onProgress: report }),
     );
     return answers.map((answer, k) => {
       const index = indices[k]!;
@@ -172,14 +173,14 @@ export class LspTrainer extends Trainer {
 
   /** Fills in R and R_Q of every answer. */
   private async score(answered: AnsweredQuery[], context: StepContext): Promise<void> {
-    const { step, seed, signal, phase } = context;
+    const { step, seed, signal, sampling, phase } = context;
     const samples = samplesOf(answered);
     const rewards = await phase('reward', () =>
       scoreSamples(this.reward, samples, { timeoutMs: this.rewardTimeoutMs, signal }),
     );
     const judge = this.findJudge();
     const judgements = judge
-      ? await phase('judge', () => judge.judge(samples, { step, seed, signal }))
+      ? await phase('judge', () => judge.judge(samples, { step, seed, ...sampling, signal }))
       : null;
     let next = 0;
     for (const entry of answered) {

@@ -16,7 +16,7 @@ import {
   invalid,
 } from '../options';
 import type { PolicyModel } from '../learn/policy';
-import type { ChatMessage } from '../model/types';
+import type { ChatMessage, SamplingPrecision } from '../model/types';
 import type { Reward } from '../rewards/reward';
 import { MAX_POINTS } from '../rewards/rubric';
 import {
@@ -60,6 +60,8 @@ export interface Judgement {
 export interface JudgeOptions {
   step?: number;
   seed?: number | bigint;
+  /** Of its sampling, with the mode 'sampled'. Default `exact`. */
+  precision?: SamplingPrecision;
   signal?: AbortSignal;
 }
 
@@ -98,7 +100,7 @@ export class SelfReward {
    * @throws LspError INVALID_ARGUMENT, UNKNOWN_OPTION; the signal's reason when aborted
    */
   async judge(pairs: readonly JudgePair[], options: JudgeOptions = {}): Promise<Judgement[]> {
-    const checked = checkOptions(options, ['step', 'seed', 'signal'], 'SelfReward.judge');
+    const checked = checkOptions(options, ['step', 'seed', 'precision', 'signal'], 'SelfReward.judge');
     expectArray('pairs', pairs);
     const signal = expectSignal('signal', checked.signal);
     if (pairs.length === 0) return [];
@@ -111,7 +113,7 @@ export class SelfReward {
     if (prompts.length === 0) return judgements;
     const found = await (this.mode === 'expected'
       ? this.judgeExpected(prompts, signal)
-      : this.judgeSampled(prompts, checked.step ?? 0, seed, signal));
+      : this.judgeSampled(prompts, { step: checked.step ?? 0, seed, signal, precision: checked.precision }));
     prompts.forEach(({ index }, i) => (judgements[index] = found[i]!));
     return judgements;
   }
@@ -169,9 +171,7 @@ export class SelfReward {
 
   private async judgeSampled(
     prompts: readonly JudgePrompt[],
-    step: number,
-    seed: bigint,
-    signal: AbortSignal | undefined,
+    { step, seed, signal, precision }: Required<Pick<JudgeOptions, 'step' | 'seed'>> & JudgeOptions,
   ): Promise<Judgement[]> {
     const tokens = prompts.map((prompt) => prompt.tokens);
     const verdicts = await this.model.generate(tokens, {
@@ -180,6 +180,7 @@ export class SelfReward {
       seed,
       // By the pair's position, so that a verdict does not depend on which other pairs fit.
       streamIds: prompts.map(({ index }) => [streamId(step, 'judge', index)]),
+      ...(precision && { precision }),
       signal,
     });
     return verdicts.map((samples) => {

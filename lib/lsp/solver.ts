@@ -8,7 +8,7 @@ import {
   expectUint64,
 } from '../options';
 import type { PolicyModel } from '../learn/policy';
-import type { ChatMessage, Completion } from '../model/types';
+import type { ChatMessage, Completion, SamplingPrecision } from '../model/types';
 import { streamId } from './random';
 
 export interface SolverOptions {
@@ -26,6 +26,8 @@ export interface AnswerOptions {
   seed?: number | bigint;
   /** Position of each query in its step, for the random streams. Default 0, 1, 2, … */
   indices?: readonly number[];
+  /** Of the sampling. Default `exact`. */
+  precision?: SamplingPrecision;
   signal?: AbortSignal;
   onProgress?: (fraction: number) => void;
 }
@@ -66,7 +68,7 @@ export class Solver {
     prompts: readonly (readonly ChatMessage[])[],
     options: AnswerOptions = {},
   ): Promise<AnsweredPrompt[]> {
-    const known = ['step', 'seed', 'indices', 'signal', 'onProgress'];
+    const known = ['step', 'seed', 'indices', 'precision', 'signal', 'onProgress'];
     const checked = checkOptions(options, known, 'Solver.answer');
     expectArray('prompts', prompts);
     const step = expectInteger('step', checked.step ?? 0, { min: 0 });
@@ -83,6 +85,7 @@ export class Solver {
         const first = (checked.indices?.[i] ?? i) * this.answers;
         return Array.from({ length: this.answers }, (__, j) => streamId(step, 'solver', first + j));
       }),
+      ...(checked.precision && { precision: checked.precision }),
       signal,
       onProgress: ({ finished, total }) => checked.onProgress?.(finished / total),
     });

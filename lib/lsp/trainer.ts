@@ -15,6 +15,7 @@ import {
   type Reduction,
 } from '../learn/losses';
 import type { PolicyLearner, PolicyModel } from '../learn/policy';
+import type { SamplingPrecision } from '../model/types';
 import {
   applyUpdate,
   prepareUpdate,
@@ -44,6 +45,7 @@ import type {
   StepResult,
   TrainerState,
 } from './types';
+import { settleRollouts, type RolloutOptions } from './rollouts';
 import { checkState, freshState } from './state';
 import { settleWatch, watchStep, type WatchOptions } from './watch';
 
@@ -67,6 +69,11 @@ export interface TrainingOptions {
   maskTruncated?: boolean;
   /** Updates per batch of rollouts. Default 1, which is exactly on-policy. */
   updatesPerBatch?: number;
+  /**
+   * What the roles sample with: `exact` (default), what is trained, or `int8`, several times as fast. Their judge too, where it samples.
+   * What is trained and measured stays exact.
+   */
+  rollouts?: SamplingPrecision | RolloutOptions;
   /** Seed of everything random. Default 0. */
   seed?: number | bigint;
   /** Most milliseconds for the rewards of a step. Default 120 000. */
@@ -88,6 +95,7 @@ export const TRAINING_OPTION_NAMES = [
   'reduction',
   'maskTruncated',
   'updatesPerBatch',
+  'rollouts',
   'seed',
   'rewardTimeoutMs',
   'watch',
@@ -112,13 +120,15 @@ export interface Played {
 
 export type PlayedMetrics = Omit<
   StepMetrics,
-  'step' | 'updated' | 'gradNorm' | 'learningRate' | 'seconds' | 'warnings' | 'noSignal'
+  'step' | 'updated' | 'gradNorm' | 'learningRate' | 'seconds' | 'warnings' | 'noSignal' | 'mismatch'
 >;
 
 export interface StepContext {
   step: number;
   seed: bigint;
   signal: AbortSignal | undefined;
+  /** To be handed to whatever samples. */
+  sampling: { precision?: SamplingPrecision };
   /** Times a phase and reports its progress. */
   readonly phase: <T>(phase: Phase, work: (report: (fraction: number) => void) => Promise<T>) => Promise<T>;
 }
@@ -132,6 +142,7 @@ export abstract class Trainer {
   private readonly reduction: Reduction;
   private readonly maskTruncated: boolean;
   private readonly updatesPerBatch: number;
+  private readonly rollouts: Required<RolloutOptions>;
   private readonly limits: Required<WatchOptions>;
   private readonly checkpoint: Checkpointer | undefined;
   private readonly onPhase: ((progress: PhaseProgress) => void) | undefined;
@@ -149,6 +160,7 @@ export abstract class Trainer {
     this.reduction = expectOneOf('reduction', options.reduction ?? 'constant', REDUCTIONS);
     this.maskTruncated = expectBoolean('maskTruncated', options.maskTruncated ?? false);
     this.updatesPerBatch = expectInteger('updatesPerBatch', options.updatesPerBatch ?? 1, { min: 1 });
+    this.rollouts = settleRollouts(options.rollouts);
     this.rewardTimeoutMs = expectTimeout(options.rewardTimeoutMs ?? 120_000);
     this.limits = settleWatch(options.watch);
     this.onPhase = options.onPhase && expectFunction('onPhase', options.onPhase);
@@ -248,7 +260,9 @@ export abstract class Trainer {
     const started = performance.now();
     const phase: StepContext['phase'] = (name, work) => this.timed(name, seconds, work);
     const step = this.current.nextStep;
-    const played = await this.play({ step, seed: this.seed, signal, phase }, this.current);
+    const { precision, maxWeight } = this.rollouts;
+    const sampling = precision === 'exact' ? {} : { precision };
+    const played = await this.play({ step, seed: this.seed, signal, sampling, phase }, this.current);
     const update: UpdateOptions = {
       loss: this.loss,
       reduction: this.reduction,
@@ -257,12 +271,16 @@ export abstract class Trainer {
       temperature: this.temperature,
       reference: this.referenceModel,
       measureKl: this.measureKl,
+      maxWeight,
       signal,
     };
     const prepared = await phase('reference', () =>
       prepareUpdate(this.learner.model, played.batches, update),
     );
-    const metrics = played.metrics(prepared.statistics);
+    const metrics = {
+      ...played.metrics(prepared.statistics),
+      ...(prepared.mismatch && { mismatch: prepared.mismatch }),
+    };
     const warnings = watchStep(metrics, this.current.baseline, this.limits);
     signal?.throwIfAborted();
     const result = await phase('update', (report) => applyUpdate(this.learner, prepared, update, report));

@@ -4,6 +4,7 @@
  * Everything that distinguishes one method from another is a value of one of these types, so that a new method is a
  * new value and the trainer stays as it is.
  */
+import type { Mismatch } from '../learn/importance';
 import type { PolicyLearner, PolicyModel } from '../learn/policy';
 import type { Awaitable } from '../rewards/reward';
 import type { ChatMessage, FinishReason } from '../model/types';
@@ -165,6 +166,8 @@ export interface StepMetrics {
   learningRate: number | null;
   /** Tokens sampled by both roles. */
   tokens: number;
+  /** How far int8 rollouts were from the trained policy; absent where it sampled itself. */
+  mismatch?: Mismatch;
   /** Wall time of each phase. */
   seconds: Record<Phase | 'total', number>;
   /** What the watchers have to say. */

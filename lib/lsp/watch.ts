@@ -5,6 +5,7 @@
  */
 import { LspError } from '../errors';
 import { checkOptions, expectBoolean, expectNumber } from '../options';
+import { mismatchWarning } from './rollouts';
 import type { Role, RoleBaseline, RoleMetrics, StepMetrics } from './types';
 
 export interface WatchOptions {
@@ -25,6 +26,8 @@ export interface WatchOptions {
   warnClipped?: number;
   /** Warn when more than this share of queries is rejected. Default 0.5. */
   warnRejected?: number;
+  /** Warn when int8 rollouts are further than this from the trained policy, KL in nats per token. Default 0.05. */
+  warnMismatch?: number;
 }
 
 const DEFAULTS: Required<WatchOptions> = {
@@ -36,6 +39,7 @@ const DEFAULTS: Required<WatchOptions> = {
   warnLength: 0.3,
   warnClipped: 0.9,
   warnRejected: 0.5,
+  warnMismatch: 0.05,
 };
 
 /** Fills in defaults; Infinity switches an upper limit off, 0 a lower one. */
@@ -58,7 +62,10 @@ export function settleWatch(options: WatchOptions | undefined): Required<WatchOp
  * @throws LspError TRAINING_DIVERGED when KL exploded or entropy collapsed
  */
 export function watchStep(
-  metrics: Pick<StepMetrics, 'solver' | 'challenger' | 'queries' | 'validQueries' | 'rejections'>,
+  metrics: Pick<
+    StepMetrics,
+    'solver' | 'challenger' | 'queries' | 'validQueries' | 'rejections' | 'mismatch'
+  >,
   baseline: Partial<Record<Role, RoleBaseline>>,
   limits: Required<WatchOptions>,
 ): string[] {
@@ -73,6 +80,8 @@ export function watchStep(
     const causes = Object.entries(metrics.rejections).map(([cause, count]) => `${count} ${cause}`);
     warnings.push(`${rejected} of ${metrics.queries} queries were rejected (${causes.join(', ')}).`);
   }
+  const apart = mismatchWarning(metrics.mismatch ?? null, limits.warnMismatch);
+  if (apart !== null) warnings.push(apart);
   return warnings;
 }
 

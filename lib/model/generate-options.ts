@@ -7,6 +7,7 @@ import {
   expectFunction,
   expectInteger,
   expectNumber,
+  expectOneOf,
   expectSignal,
   expectString,
   expectUint64,
@@ -14,7 +15,13 @@ import {
 } from '../options';
 import { checkMessages } from './chat-template';
 import type { Tokenizer } from './tokenizer';
-import type { GenerateOptions, Prompt, ModelConfig } from './types';
+import {
+  SAMPLING_PRECISIONS,
+  type GenerateOptions,
+  type ModelConfig,
+  type Prompt,
+  type SamplingPrecision,
+} from './types';
 
 const DEFAULT_NEW_TOKENS = 256;
 const MAX_STOPS = 64;
@@ -29,6 +36,7 @@ const GENERATE_OPTIONS: readonly (keyof GenerateOptions)[] = [
   'seed',
   'streamIds',
   'stop',
+  'precision',
   'signal',
   'onProgress',
 ];
@@ -44,6 +52,7 @@ export interface CheckedGenerateOptions {
   /** [prompt * samples + sample]. */
   streamIds: bigint[];
   stop: string[];
+  precision: SamplingPrecision;
   signal: AbortSignal | undefined;
   onProgress: GenerateOptions['onProgress'];
 }
@@ -72,6 +81,7 @@ export function checkGenerateOptions(
     seed: expectUint64('seed', given.seed ?? 0),
     streamIds: checkStreamIds(given.streamIds, promptLengths.length, samples),
     stop: checkStop(given.stop),
+    precision: expectOneOf('precision', given.precision ?? 'exact', SAMPLING_PRECISIONS),
     signal: expectSignal('signal', given.signal),
     onProgress: given.onProgress === undefined ? undefined : expectFunction('onProgress', given.onProgress),
   };

@@ -52,6 +52,7 @@ export async function generateCompletions(
         seed: options.seed,
         eosIds: context.eosIds,
         maxBatch: batchSize(context, prompts, options.maxNewTokens),
+        precision: options.precision,
         ...tokenCallback(context, requests.length, options, handle, onToken),
       },
       handle,
@@ -110,11 +111,13 @@ function tokenCallback(
  * dropped, so that the result does not depend on timing.
  */
 function finish(
-  { tokens, logprobs, entropies, finishReason }: NativeCompletion,
+  { tokens, logprobs, entropies, sampledLogprobs, finishReason }: NativeCompletion,
   { tokenizer }: GenerationContext,
   stop: readonly string[],
   policyVersion: number,
 ): Completion {
+  const sampler = (count: number) =>
+    sampledLogprobs && { sampler: { precision: 'int8' as const, logprobs: sampledLogprobs.slice(0, count) } };
   if (stop.length > 0) {
     const watcher = new StopWatcher(stop, tokenizer.streamDecoder());
     for (const token of tokens) if (watcher.push(token)) break;
@@ -127,10 +130,19 @@ function finish(
         entropies: entropies.slice(0, count),
         finishReason: 'stop',
         policyVersion,
+        ...sampler(count),
       };
     }
   }
-  return { text: tokenizer.decode(tokens), tokens, logprobs, entropies, finishReason, policyVersion };
+  return {
+    text: tokenizer.decode(tokens),
+    tokens,
+    logprobs,
+    entropies,
+    finishReason,
+    policyVersion,
+    ...sampler(tokens.length),
+  };
 }
 
 /**

@@ -11,6 +11,10 @@ export type Prompt = string | readonly ChatMessage[] | Int32Array;
 
 export type FinishReason = 'eos' | 'stop' | 'length';
 
+/** What a model samples with: `exact`, as it is trained; `int8`, several times as fast, its weights rounded to 8 bits. */
+export type SamplingPrecision = (typeof SAMPLING_PRECISIONS)[number];
+export const SAMPLING_PRECISIONS = ['exact', 'int8'] as const;
+
 export interface GenerateOptions {
   /** Tokens sampled at most, 1.. (default 256). */
   maxNewTokens?: number;
@@ -30,6 +34,8 @@ export interface GenerateOptions {
   streamIds?: readonly (readonly (number | bigint)[])[];
   /** Strings that end a completion; the match and what follows are cut from `text`. */
   stop?: string | readonly string[];
+  /** Default `exact`. In `int8` log-probabilities and entropies are those of what was sampled from. */
+  precision?: SamplingPrecision;
   signal?: AbortSignal;
   /** Called after each decoding step with the number of tokens sampled so far and of sequences finished. */
   onProgress?: (progress: { tokens: number; finished: number; total: number }) => void;
@@ -46,6 +52,12 @@ export interface Completion {
   finishReason: FinishReason;
   /** Version of the weights that sampled it; increases by one with every update. */
   policyVersion: number;
+  /** Where they were rounded for sampling; absent where they were not, and all figures are the trainer's too. */
+  sampler?: {
+    precision: 'int8';
+    /** log p of each token as it was sampled: at the temperature of the sampling. */
+    logprobs: Float32Array;
+  };
 }
 
 /** Public description of a model: its geometry, and which tokens are special. */

@@ -11,6 +11,8 @@ import type { LspError } from '../errors';
 import { LOSS_NAMES } from '../lsp/loss-recipes';
 import { LORA_TARGETS, MAX_RANK } from '../model/adapter/lora';
 import { COMPUTES } from '../model/loading';
+import { WEIGHT_TYPES } from '../model/memory';
+import { SAMPLING_PRECISIONS } from '../model/types';
 import { describe, invalid, isRecord, nearestName, unknownOption } from '../options';
 import { targetsOf } from './lora-options';
 import { bytes, choice, integer, metas, number, type OptionMeta, text } from './option-schema';
@@ -86,6 +88,11 @@ const schema = z.strictObject({
     1 << 20,
   ),
   temperature: number({ group: PLAY, description: 'sampling temperature, of training too' }, 0, true),
+  rollouts: choice(SAMPLING_PRECISIONS, {
+    group: PLAY,
+    description:
+      'what the roles sample with: exact, what is trained, or int8, several times as fast and corrected for',
+  }),
   learningRate: number({ group: LEARNING, description: 'of AdamW' }, 0, true),
   schedule: choice(['constant', 'linear', 'cosine'], {
     group: LEARNING,
@@ -144,14 +151,19 @@ const schema = z.strictObject({
     group: LORA,
     description: 'alpha / rank, or alpha / the root of the rank',
   }).optional(),
-  loraBase: choice(['f32', 'bf16'], {
+  loraBase: choice(WEIGHT_TYPES, {
     group: LORA,
-    description: 'how the frozen weights are held: bf16 takes half the memory',
+    description: 'how the frozen weights are held: bf16, int8, or as they are stored in the file',
   }).optional(),
   threads: integer({ group: MACHINE, description: 'compute threads', resumable: true }, 1, 256),
   memoryBudget: bytes({
     group: MACHINE,
     description: 'memory for the activations of a micro-batch, and for the key-value cache',
+    resumable: true,
+  }).optional(),
+  activations: choice(['keep', 'recompute'], {
+    group: MACHINE,
+    description: 'for the backward pass: recompute takes a quarter of their memory and a third more time',
     resumable: true,
   }).optional(),
 });
@@ -245,8 +257,8 @@ export function resumeTrainOptions(
     }
   }
   // What runs of earlier versions were silent about is what they did.
-  const { task, reportEvery, challengerWeight, loss, samplingRounds, overlongTokens } = DEFAULTS;
-  const unsaid = { task, reportEvery, challengerWeight, loss, samplingRounds, overlongTokens };
+  const { task, reportEvery, challengerWeight, loss, samplingRounds, overlongTokens, rollouts } = DEFAULTS;
+  const unsaid = { task, reportEvery, challengerWeight, loss, samplingRounds, overlongTokens, rollouts };
   const options = parse({ ...unsaid, ...rest, ...given });
   if (typeof scheduleSteps !== 'number')
     throw invalid('scheduleSteps', 'a number in config.json', scheduleSteps);

@@ -273,6 +273,7 @@ GenerateOptions to_generate_options(const Napi::Value& value, const std::string&
   options.seed = to_uint64(fields.get("seed"), fields.name("seed"));
   options.eos_ids = to_int32s(fields.get("eosIds"), fields.name("eosIds"));
   options.max_batch = fields.integer("maxBatch", 1, 4096);
+  options.precision = to_precision(fields.get("precision"), fields.name("precision"));
   return options;
 }
 
@@ -309,24 +310,30 @@ float to_temperature(const Napi::Value& value, const std::string& name) {
   return static_cast<float>(to_number(value, name, 1e-6, 1e6));
 }
 
-namespace {
-
-// Is it 'bf16', and not 'f32', which it is when nothing is said?
-bool is_bf16(const Napi::Value& value, const std::string& name) {
-  if (value.IsUndefined()) return false;
+WeightType to_weight_type(const Napi::Value& value, const std::string& name) {
+  if (value.IsUndefined()) return WeightType::f32;
   const std::string text = to_string(value, name);
-  if (text == "f32" || text == "bf16") return text == "bf16";
-  reject_value("'f32' or 'bf16'", name, value);
+  if (text == "f32") return WeightType::f32;
+  if (text == "bf16") return WeightType::bf16;
+  if (text == "stored") return WeightType::stored;
+  if (text == "int8") return WeightType::int8;
+  reject_value("'f32', 'bf16', 'stored' or 'int8'", name, value);
 }
 
-}  // namespace
-
-WeightType to_weight_type(const Napi::Value& value, const std::string& name) {
-  return is_bf16(value, name) ? WeightType::bf16 : WeightType::f32;
+Precision to_precision(const Napi::Value& value, const std::string& name) {
+  if (value.IsUndefined()) return Precision::exact;
+  const std::string text = to_string(value, name);
+  if (text == "exact") return Precision::exact;
+  if (text == "int8") return Precision::int8;
+  reject_value("'exact' or 'int8'", name, value);
 }
 
 Compute to_compute(const Napi::Value& value, const std::string& name) {
-  return is_bf16(value, name) ? Compute::bf16 : Compute::f32;
+  if (value.IsUndefined()) return Compute::f32;
+  const std::string text = to_string(value, name);
+  if (text == "f32") return Compute::f32;
+  if (text == "bf16") return Compute::bf16;
+  reject_value("'f32' or 'bf16'", name, value);
 }
 
 StoredType to_float_type(const Napi::Value& value, const std::string& name) {

@@ -62,6 +62,8 @@ float to_temperature(const Napi::Value& value, const std::string& name);
 // f32 (also when absent) or bf16.
 Compute to_compute(const Napi::Value& value, const std::string& name);
 WeightType to_weight_type(const Napi::Value& value, const std::string& name);
+// Exact if it is undefined.
+Precision to_precision(const Napi::Value& value, const std::string& name);
 // f32, f16 or bf16.
 StoredType to_float_type(const Napi::Value& value, const std::string& name);
 

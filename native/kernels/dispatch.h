@@ -15,8 +15,10 @@
 #include "kernels/bias/bias.h"
 #include "kernels/embedding/embedding.h"
 #include "kernels/grad_norm/grad_norm.h"
+#include "kernels/int8/int8.h"
 #include "kernels/linear/linear.h"
 #include "kernels/logprob/logprob.h"
+#include "kernels/quantize/quantize.h"
 #include "kernels/rmsnorm/rmsnorm.h"
 #include "kernels/rope/rope.h"
 #include "kernels/sampling/sampling.h"
@@ -34,6 +36,7 @@ struct Kernels {
   const GradNormKernels* grad_norm;
   const LinearKernels* linear;
   const LogprobKernels* logprob;
+  const QuantizeKernels* quantize;
   const RmsNormKernels* rmsnorm;
   const RopeKernels* rope;
   const SamplingKernels* sampling;
@@ -41,6 +44,7 @@ struct Kernels {
   // The same contracts with products in bfloat16.
   const LinearKernels* linear_bf16 = nullptr;
   const LogprobKernels* logprob_bf16 = nullptr;
+  const Int8Kernels* int8 = nullptr;
 };
 
 // Variants compiled in that this processor runs, best first; `portable` always comes last.

@@ -89,8 +89,9 @@ namespace {
 // this layer's MLP output on the way out.
 class LayerForward {
  public:
-  LayerForward(Model& model, const TokenBatch& batch, const Activations& activations)
+  LayerForward(Model& model, const TokenBatch& batch, const Activations& activations, Precision precision)
       : model_(model),
+        precision_(precision),
         c_(model.config()),
         batch_(batch),
         a_(activations),
@@ -158,6 +159,15 @@ class LayerForward {
   }
 
   void project(std::initializer_list<AdaptedPart> projections, const float* x, int64_t k) {
+    if (precision_ == Precision::int8) {
+      project_int8(projections, x, k);
+    } else {
+      project_exactly(projections, x, k);
+    }
+    adapter_forward(model_, projections.begin(), static_cast<int>(projections.size()), x, k, t_);
+  }
+
+  void project_exactly(std::initializer_list<AdaptedPart> projections, const float* x, int64_t k) {
     LinearPart parts[3];
     int count = 0;
     for (const AdaptedPart& projection : projections) {
@@ -165,7 +175,16 @@ class LayerForward {
       parts[count++] = {model_.panels(projection.weight), n, projection.y, n};
     }
     model_.linear().forward(model_.exec(), {parts, count, x, k, t_, k});
-    adapter_forward(model_, projections.begin(), count, x, k, t_);
+  }
+
+  void project_int8(std::initializer_list<AdaptedPart> projections, const float* x, int64_t k) {
+    Int8Part parts[3];
+    int count = 0;
+    for (const AdaptedPart& projection : projections) {
+      const int64_t n = model_.parameters()[projection.weight].rows;
+      parts[count++] = {model_.int8().panels(projection.weight), n, projection.y, n};
+    }
+    model_.kernels().int8->forward(model_.exec(), {parts, count, x, k, t_, k});
   }
 
   void attend(int64_t index, const LayerActivations& layer) {
@@ -175,12 +194,13 @@ class LayerForward {
         {layer.q, a_.k, a_.v, model_.cosine(), model_.sine(), rope_positions_.of(index), batch_.writes.data(),
          static_cast<int64_t>(batch_.writes.size()), offset, t_, c_.heads, c_.kv_heads, c_.head_size});
     model_.kernels().attention->forward(
-        model_.exec(),
-        {layer.attention, layer.lse, layer.q, batch_.blocks.data(), offset, batch_.segments.data(),
-         static_cast<int64_t>(batch_.segments.size()), c_.heads, c_.kv_heads, c_.head_size});
+        model_.exec(), {layer.attention, a_.keep() == Keep::nothing ? nullptr : layer.lse, layer.q,
+                        batch_.blocks.data(), offset, batch_.segments.data(),
+                        static_cast<int64_t>(batch_.segments.size()), c_.heads, c_.kv_heads, c_.head_size});
   }
 
   Model& model_;
+  const Precision precision_;
   const ModelConfig& c_;
   const TokenBatch& batch_;
   const Activations& a_;
@@ -190,7 +210,8 @@ class LayerForward {
 
 }  // namespace
 
-void forward(Model& model, const TokenBatch& batch, Activations& a, const Operation& operation) {
+void forward(Model& model, const TokenBatch& batch, Activations& a, const Operation& operation,
+             Precision precision) {
   const ModelConfig& c = model.config();
   const int64_t t = batch.tokens();
   LSP_CHECK(t <= a.capacity(), "INTERNAL", "Expected a batch that fits its activations.");
@@ -198,7 +219,7 @@ void forward(Model& model, const TokenBatch& batch, Activations& a, const Operat
   float* first = a.layers[0].residual_in;
   model.kernels().embedding->forward(
       model.exec(), {first, model.panels(model.parameters().embedding()), batch.ids.data(), t, c.hidden});
-  LayerForward layer(model, batch, a);
+  LayerForward layer(model, batch, a, precision);
   for (int64_t i = 0; i < c.layers; ++i) {
     operation.poll();
     const float* residual = i == 0 ? first : a.layers[static_cast<size_t>(i - 1)].residual_mid;
@@ -209,7 +230,7 @@ void forward(Model& model, const TokenBatch& batch, Activations& a, const Operat
 }
 
 void recompute_layer(Model& model, const TokenBatch& batch, const Activations& a, int64_t layer) {
-  LayerForward(model, batch, a).recompute(layer);
+  LayerForward(model, batch, a, Precision::exact).recompute(layer);
 }
 
 void normalize(Model& model, int norm, const float* residual, int64_t tokens, float* h, float* rstd) {

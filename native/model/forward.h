@@ -68,8 +68,10 @@ class RopePositions {
   const std::vector<int32_t> origin_;
 };
 
-// Fills activations.hidden for every token of the batch, and the cache blocks of the batch.
-void forward(Model& model, const TokenBatch& batch, Activations& activations, const Operation& operation);
+// Fills activations.hidden for every token of the batch, and the cache blocks of the batch. In int8 the
+// model's int8() must be up to date, and an adapter's part is f32; so are norms, RoPE and attention.
+void forward(Model& model, const TokenBatch& batch, Activations& activations, const Operation& operation,
+             Precision precision = Precision::exact);
 
 // Fills a layer's activations from its input once more, all but its output.
 void recompute_layer(Model& model, const TokenBatch& batch, const Activations& activations, int64_t layer);

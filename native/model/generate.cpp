@@ -29,6 +29,7 @@ class Generator {
         options_(options),
         sink_(sink),
         operation_(operation),
+        pool_(c_),
         tree_(prompts_of(requests)),
         waiting_(tree_.order()),
         completions_(requests.size()),
@@ -62,10 +63,10 @@ class Generator {
     std::vector<int32_t> nodes;
     for (size_t i = 0; i < count; ++i)
       nodes.push_back(tree_.end_of(static_cast<size_t>(waiting_[next_ + i])));
-    prefill(model_, tree_, nodes, activations_, operation_);
+    prefill(model_, tree_, nodes, pool_, activations_, operation_, options_.precision);
     for (size_t i = 0; i < count; ++i) {
       const PromptNode& node = tree_[nodes[i]];
-      active_.push_back({waiting_[next_ + i], node.cache.fork(c_)});
+      active_.push_back({waiting_[next_ + i], node.cache.fork(pool_)});
       first_hidden_.push_back(node.hidden.data());
     }
     for (const int32_t node : nodes) tree_.admitted(node);
@@ -95,10 +96,21 @@ class Generator {
   void sample_step() {
     const int64_t rows = static_cast<int64_t>(hidden_.size()) / c_.hidden;
     logits_.reserve(rows * c_.vocab);
-    std::vector<float> lse(static_cast<size_t>(rows)), entropy(static_cast<size_t>(rows));
-    model_.logprob().forward(
-        model_.exec(), {nullptr, lse.data(), entropy.data(), logits_.data(), hidden_.data(),
-                        model_.panels(model_.parameters().head()), nullptr, rows, c_.hidden, c_.vocab, 1.0f});
+    std::vector<float> lse(static_cast<size_t>(rows)), entropy(lse.size()), tempered(lse.size());
+    const int head = model_.parameters().head();
+    const bool rounded = options_.precision == Precision::int8;
+    const float inverse_temperature = options_.temperature > 0.0f ? 1.0f / options_.temperature : 1.0f;
+    const bool tempers = inverse_temperature != 1.0f;
+    if (rounded) {
+      model_.kernels().int8->head(
+          model_.exec(),
+          {lse.data(), entropy.data(), tempers ? tempered.data() : nullptr, logits_.data(), hidden_.data(),
+           model_.int8().panels(head), rows, c_.hidden, c_.vocab, inverse_temperature});
+    } else {
+      model_.logprob().forward(model_.exec(),
+                               {nullptr, lse.data(), entropy.data(), logits_.data(), hidden_.data(),
+                                model_.panels(head), nullptr, rows, c_.hidden, c_.vocab, 1.0f});
+    }
     const std::vector<int32_t> tokens = draw();
     for (const int request : operation_.take_finished()) {
       if (request >= 0 && static_cast<size_t>(request) < stopped_.size())
@@ -114,8 +126,11 @@ class Generator {
                 "Expected finite logits but found NaN or infinity: the weights are broken.");
       Completion& completion = completions_[static_cast<size_t>(sequence.request)];
       completion.tokens.push_back(tokens[i]);
-      completion.logprobs.push_back(logits_.data()[static_cast<int64_t>(row) * c_.vocab + tokens[i]] -
-                                    lse[row]);
+      const float logit = logits_.data()[static_cast<int64_t>(row) * c_.vocab + tokens[i]];
+      completion.logprobs.push_back(logit - lse[row]);
+      if (rounded)
+        completion.sampled_logprobs.push_back(logit * inverse_temperature -
+                                              (tempers ? tempered[row] : lse[row]));
       completion.entropies.push_back(entropy[row]);
       sequences.push_back(sequence.request);
       if (ended(sequence.request, tokens[i], completion)) continue;
@@ -159,9 +174,9 @@ class Generator {
 
   void decode_step() {
     if (active_.empty()) return;
-    CachedBatch batch(c_);
+    CachedBatch batch(pool_);
     for (size_t i = 0; i < active_.size(); ++i) batch.append(active_[i].cache, &next_tokens_[i], 1);
-    forward(model_, batch.finish(), activations_, operation_);
+    forward(model_, batch.finish(), activations_, operation_, options_.precision);
     hidden_.assign(activations_.hidden,
                    activations_.hidden + static_cast<int64_t>(active_.size()) * c_.hidden);
   }
@@ -172,6 +187,7 @@ class Generator {
   const GenerateOptions& options_;
   const TokenSink& sink_;
   Operation& operation_;
+  KvPool pool_;
   PromptTree tree_;
   std::vector<int32_t> waiting_;  // requests in order of admission, from next_ on
   size_t next_ = 0;
@@ -208,6 +224,7 @@ std::vector<Completion> generate(Model& model, const std::vector<GenerateRequest
       "INVALID_ARGUMENT", "Expected a temperature of at least 0, top-p in (0, 1] and top-k of at least 0.");
   for (const GenerateRequest& request : requests) check_request(model.config(), request, options);
   if (requests.empty()) return {};
+  if (options.precision == Precision::int8) model.int8().refresh(model, operation);
   return Generator(model, requests, options, sink, operation).run();
 }
 

@@ -26,14 +26,16 @@ struct GenerateOptions {
   uint64_t seed = 0;
   std::vector<int32_t> eos_ids;
   int64_t max_batch = 64;  // sequences decoded together
+  Precision precision = Precision::exact;
 };
 
 enum class FinishReason { eos, stop, length };
 
 struct Completion {
-  std::vector<int32_t> tokens;   // with the EOS that ended it
-  std::vector<float> logprobs;   // at temperature 1
-  std::vector<float> entropies;  // nats, at temperature 1
+  std::vector<int32_t> tokens;          // with the EOS that ended it
+  std::vector<float> logprobs;          // at temperature 1, of the distribution that was sampled from
+  std::vector<float> entropies;         // nats, at temperature 1
+  std::vector<float> sampled_logprobs;  // in int8: at the temperature of the sampling, 1 where that is greedy
   FinishReason reason = FinishReason::length;
 };
 

@@ -46,7 +46,7 @@ Learner::Learner(Model& model, int64_t activation_bytes, bool recompute)
   model.check_language_model();
   LSP_CHECK(model.weight_type() == WeightType::f32 || model.parameters().adapter() != nullptr,
             "INVALID_ARGUMENT",
-            "Expected a model with weights in f32 but this one holds them in bf16, frozen.");
+            "Expected a model with weights in f32 but this one holds them in another form, frozen.");
 }
 
 int64_t Learner::activation_bytes_per_token(const ModelConfig& c, bool recompute) {
@@ -104,6 +104,8 @@ SequenceValues Learner::accumulate(const std::vector<TrainSequence>& sequences,
                                    const SequenceValues& loss_gradient, float temperature,
                                    const Operation& operation) {
   check(sequences, temperature);
+  // An update will change what they were made from; until then their memory is for the activations.
+  if (model_.parameters().adapter() == nullptr) model_.int8().clear();
   LSP_CHECK(loss_gradient.size() == sequences.size(), "INVALID_ARGUMENT",
             "Expected one loss gradient per sequence.");
   for (size_t i = 0; i < sequences.size(); ++i) {

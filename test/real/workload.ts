@@ -40,6 +40,13 @@ export async function fingerprints(
     topP: 0.9,
     seed: 12,
   });
+  const rounded = await model.generate(prompts, {
+    precision: 'int8',
+    samples: 2,
+    maxNewTokens: size === 'small' ? 3 : 12,
+    temperature: 0.8,
+    seed: 13,
+  });
   const groups = prompts.map((prompt, index) => ({
     prompt,
     completions: completions[index]!.map(({ tokens }) => tokens),
@@ -50,6 +57,9 @@ export async function fingerprints(
     filteredTokens: filtered.flat().map(({ tokens }) => [...tokens]),
     logprobs: fingerprint(...all.map(({ logprobs }) => logprobs)),
     filteredLogprobs: fingerprint(...filtered.flat().map(({ logprobs }) => logprobs)),
+    roundedTokens: rounded.flat().map(({ tokens }) => [...tokens]),
+    roundedLogprobs: fingerprint(...rounded.flat().map(({ logprobs }) => logprobs)),
+    roundedSampler: fingerprint(...rounded.flat().map(({ sampler }) => sampler!.logprobs)),
     entropies: fingerprint(...all.map(({ entropies }) => entropies)),
     scored: fingerprint(...(await model.logprobs(sequencesOf(groups)))),
     scoredCold: fingerprint(...(await model.logprobs(sequencesOf(groups), { temperature: 0.7 }))),

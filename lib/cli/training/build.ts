@@ -46,6 +46,7 @@ export async function makeLearner(
     learningRate: scheduleOf(options),
     weightDecay: options.weightDecay,
     maxGradNorm: options.maxGradNorm,
+    gradientCheckpointing: options.activations === 'recompute',
     ...(lora && { lora: adapter === undefined ? lora : { adapter } }),
   });
 }
@@ -105,6 +106,7 @@ export function makeTrainer(options: TrainOptions, parts: TrainerParts): LspTrai
     watch: game.watch,
     measureKl: game.measureKl,
     updatesPerBatch: options.updatesPerBatch,
+    rollouts: options.rollouts,
     seed,
     checkpoint: parts.checkpoint,
     onPhase: parts.onPhase,

@@ -18,8 +18,7 @@ static void chunk_logits(int64_t rows, const float* packed, const PanelFactor<T>
     float* to = logits + (panel - first) * kPanelColumns;
     const int64_t then = panel + 1 < last ? panel + 1 : next * kChunkPanels;
     packed_product(rows, packed, weight.block(panel, 0, weight.depth, nullptr), to, kVocabChunk, weight.depth,
-                   Into::kNew, weight.ahead(then, 0, weight.depth, ceil_div(rows, kRows)),
-                   to + kPanelColumns);
+                   false, weight.ahead(then, 0, weight.depth, tiles_of(rows)), to + kPanelColumns);
   }
 }
 

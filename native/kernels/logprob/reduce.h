@@ -34,17 +34,23 @@ static ChunkStats chunk_stats(const float* logits, int64_t count, float inverse_
   });
   return {highest, sum_lanes(sum), sum_lanes(moment)};
 }
+constexpr int64_t kStatsFloats = sizeof(ChunkStats) / sizeof(float);
 
-static void combine_row(const LogprobForward& f, const ChunkStats* stats, int64_t chunks, int64_t row,
-                        float target) {
-  float top = stats[row].top;
+// NaN in both where a logit is NaN or the sum infinite.
+struct RowStats {
+  float lse, entropy;
+};
+
+// Chunk i of the row is stats[i * stride].
+static RowStats combine_chunks(const ChunkStats* stats, int64_t chunks, int64_t stride) {
+  float top = stats[0].top;
   for (int64_t chunk = 1; chunk < chunks; ++chunk) {
-    const float other = stats[chunk * f.t + row].top;
+    const float other = stats[chunk * stride].top;
     top = top > other ? top : other;
   }
   double sum = 0.0, moment = 0.0;
   for (int64_t chunk = 0; chunk < chunks; ++chunk) {
-    const ChunkStats& s = stats[chunk * f.t + row];
+    const ChunkStats& s = stats[chunk * stride];
     const double distance = static_cast<double>(s.top) - static_cast<double>(top);
     if (distance < -100.0 && s.sum == s.sum) continue;  // below e^-100 of the largest term
     if (distance != distance || s.sum != s.sum) {
@@ -59,11 +65,16 @@ static void combine_row(const LogprobForward& f, const ChunkStats* stats, int64_
   const double log_sum =
       sum > 0.0 && sum < 1e300 ? scalar::log(sum) : static_cast<double>(__builtin_nanf(""));
   const float lse = static_cast<float>(static_cast<double>(top) + log_sum);
-  const bool finite = lse - lse == 0.0f;
-  const float bad = __builtin_nanf("");
-  if (f.lse != nullptr) f.lse[row] = finite ? lse : bad;
-  if (f.logprob != nullptr) f.logprob[row] = finite ? target - lse : bad;
-  if (f.entropy != nullptr) f.entropy[row] = finite ? static_cast<float>(log_sum - moment / sum) : bad;
+  if (lse - lse != 0.0f) return {__builtin_nanf(""), __builtin_nanf("")};
+  return {lse, static_cast<float>(log_sum - moment / sum)};
+}
+
+static void combine_row(const LogprobForward& f, const ChunkStats* stats, int64_t chunks, int64_t row,
+                        float target) {
+  const RowStats all = combine_chunks(stats + row, chunks, f.t);
+  if (f.lse != nullptr) f.lse[row] = all.lse;
+  if (f.logprob != nullptr) f.logprob[row] = target - all.lse;
+  if (f.entropy != nullptr) f.entropy[row] = all.entropy;
 }
 
 // The logits of one row block and chunk are reduced, and kept where they are asked for.
