@@ -22,7 +22,7 @@ import {
 
 interface Flags extends Workload {
   mode: BenchMode;
-  compute: Compute;
+  compute?: Compute;
 }
 
 const command = new Command('w1')
@@ -34,7 +34,7 @@ const command = new Command('w1')
   .option('--prompt-tokens <n>', 'tokens of a prompt', Number, W1.promptTokens)
   .option('--new-tokens <n>', 'tokens of an answer', Number, W1.newTokens)
   .option('--mode <name>', BENCH_MODES.join(', '), 'exact')
-  .option('--compute <name>', 'f32 or bf16', 'f32')
+  .option('--compute <name>', 'f32 or bf16 (default: what fits the mode)')
   .action(async (model: string, steps: number, threads: number, { mode, compute, ...workload }: Flags) => {
     await using training = await openTraining(model, { threads, mode, compute });
     for await (const times of timeSteps(training, workload)) {

@@ -1,5 +1,6 @@
-// lsp_bench [op...] [--threads N] [--isa NAME] [--rows N,N] [--seconds-per-case S] [--json]: the kernels'
-// speed on SmolLM2-135M's shapes, as a share of what this machine can do. Without a name, all ops; without
+// lsp_bench [op...] [--threads N] [--isa NAME] [--rows N,N] [--products TxKxN,...] [--seconds-per-case S]
+// [--json]: the kernels' speed on SmolLM2-135M's shapes, as a share of what this machine can do. Without a
+// name, all ops; without
 // --threads, every core; without --isa, LSP_ISA's or the best. `lsp bench` is the same for people who have no
 // compiler.
 #include <algorithm>
@@ -27,6 +28,18 @@ std::vector<int64_t> numbers(const std::string& text) {
   return list;
 }
 
+// "2048x2048x2048,32x576x1536": T x K x N each. What cannot be read is 0, which check() refuses.
+std::vector<Product> products(const std::string& text) {
+  std::vector<Product> list;
+  std::stringstream stream(text);
+  for (std::string one; std::getline(stream, one, ',');) {
+    long long t = 0, k = 0, n = 0;
+    std::sscanf(one.c_str(), "%lldx%lldx%lld", &t, &k, &n);
+    list.push_back({t, k, n});
+  }
+  return list;
+}
+
 Arguments parse(int count, char** arguments) {
   Arguments result;
   Options& options = result.options;
@@ -45,6 +58,8 @@ Arguments parse(int count, char** arguments) {
       options.threads = std::atoi(value().c_str());
     } else if (argument == "--rows") {
       options.rows = numbers(value());
+    } else if (argument == "--products") {
+      options.products = products(value());
     } else if (argument == "--seconds-per-case") {
       options.seconds_per_case = std::atof(value().c_str());
     } else {

@@ -3,12 +3,13 @@
 #
 #   bench/peers/setup.sh FOLDER MODEL
 #
-#   FOLDER/venv        Python with torch, transformers, TRL, OpenBLAS
+#   FOLDER/venv        Python with torch (which carries MKL and oneDNN), transformers, TRL, NumPy (OpenBLAS)
 #   FOLDER/llama.cpp   the sources that the package llama-cpp-python carries, built for this very processor
 #   FOLDER/models/     MODEL (whatever `lsp` loads) as a Hugging Face directory in f32, and as f32 and q8_0 GGUF
 #
-# Takes a Python of 3.10 or newer, CMake and a C++ compiler, some 3 GB and, on two cores, half an hour. What is there
-# is not made again: remove a part of FOLDER to have it made anew. JOBS (default 2) bounds the build.
+# The project has been built (npm install). Takes a Python of 3.10 or newer, CMake and a C++ compiler, some 5 GB and, on
+# two cores, half an hour. What is there is not made again: remove a part of FOLDER to have it made anew. JOBS
+# (default 2) bounds the build.
 set -euo pipefail
 
 folder=${1:?usage: bench/peers/setup.sh FOLDER MODEL}
@@ -22,12 +23,12 @@ if [ ! -x "$python" ]; then
   python3 -m venv "$folder/venv"
 fi
 "$python" -m pip install --quiet --upgrade \
-  torch transformers trl accelerate datasets gguf safetensors sentencepiece scipy-openblas32
+  torch numpy transformers trl accelerate datasets gguf safetensors sentencepiece protobuf
 
 llama="$folder/llama.cpp"
 if [ ! -d "$llama" ]; then
   download=$(mktemp -d)
-  "$python" -m pip download --quiet --no-deps --no-binary :all: --dest "$download" llama-cpp-python
+  "$python" -m pip download --quiet --no-deps --no-binary llama-cpp-python --dest "$download" llama-cpp-python
   tar --extract --gzip --file "$download"/llama_cpp_python-*.tar.gz --directory "$download"
   mv "$download"/llama_cpp_python-*/vendor/llama.cpp "$llama"
   rm -rf "$download"
@@ -40,7 +41,7 @@ fi
 
 mkdir -p "$folder/models"
 if [ ! -d "$folder/models/hf" ]; then
-  (cd "$project" && npx ts-node bench/peers/export-model.ts "$model" "$folder/models/hf")
+  node "$project/bin/lsp.js" export --model "$model" --out "$folder/models/hf"
 fi
 for type in f32 q8_0; do
   if [ ! -f "$folder/models/$type.gguf" ]; then

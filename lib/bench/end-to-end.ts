@@ -18,12 +18,14 @@ import {
   type Workload,
   workloadOperations,
 } from './operations';
+import { kernelTimes, type ProfileEntry, profileOf } from './profile';
+import { decodeSeconds, prefillSeconds } from './sampling';
 import {
   BENCH_MODES,
   type BenchMode,
   checkWorkload,
+  modeOptions,
   openTraining,
-  randomPrompts,
   type StepTimes,
   timeSteps,
   type Training,
@@ -56,6 +58,8 @@ export interface ModelBench {
   peaks: MachinePeaks;
   phases: PhaseResult[];
   steps: StepTimes[];
+  /** Where the time of the last step's phases went. */
+  profile: ProfileEntry[];
 }
 
 export interface ModelBenchOptions {
@@ -110,16 +114,17 @@ export async function benchModel(source: string, options?: ModelBenchOptions): P
   const begin = (phase: string) => onPhase?.(phase, done++ / total);
   begin('the machine');
   const before = await measureMachine();
-  await using training = await openTraining(source, { threads, mode, ...(signal && { signal }) });
-  const { model } = training;
+  const opening = { threads, mode, profile: true, ...(signal && { signal }) };
+  await using training = await openTraining(source, opening);
+  const geometry = geometryOf(training.model.config);
   begin('prefill');
   const phases: Phase[] = [await prefill(training, signal)];
   for (const batch of BATCHES) {
     begin(`decode ${batch}`);
     phases.push(await decode(training, batch, signal));
   }
-  const times = await takeSteps(training, workload, steps, begin, signal);
-  phases.push(...stepPhases(geometryOf(model.config), workload, mode, times.at(-1)!));
+  const { times, profile } = await takeSteps(training, workload, steps, begin, signal);
+  phases.push(...stepPhases(geometry, workload, mode, times.at(-1)!));
   begin('the machine again');
   const after = await measureMachine();
   const peaks = betterPeaks(before.peaks, after.peaks);
@@ -129,11 +134,12 @@ export async function benchModel(source: string, options?: ModelBenchOptions): P
     threads,
     mode,
     model: source,
-    geometry: geometryOf(model.config),
+    geometry,
     workload,
     peaks,
     phases: phases.map((phase) => resultOf(phase, peaks)),
     steps: times,
+    profile,
   };
 }
 
@@ -158,59 +164,46 @@ async function takeSteps(
   count: number,
   begin: (phase: string) => void,
   signal?: AbortSignal,
-): Promise<StepTimes[]> {
+): Promise<{ times: StepTimes[]; profile: ProfileEntry[] }> {
   const times: StepTimes[] = [];
-  const steps = timeSteps(training, workload, signal);
+  const sums: Record<string, ReturnType<typeof kernelTimes>> = {};
+  const onPhaseEnd = (phase = 'start') => void (sums[phase] = kernelTimes());
+  const steps = timeSteps(training, workload, { onPhaseEnd, ...(signal && { signal }) });
   while (times.length < count) {
     begin(`step ${times.length + 1} of ${count}`);
     times.push((await steps.next()).value);
   }
-  return times;
-}
-
-/** A model, and what it samples with. */
-type Sampler = Pick<Training, 'model' | 'rollouts'>;
-
-/** Seconds of sampling, the best of a few times. */
-async function samplingSeconds(
-  { model, rollouts }: Sampler,
-  prompts: readonly Int32Array[],
-  newTokens: number,
-  signal?: AbortSignal,
-): Promise<number> {
-  let best = Infinity;
-  for (let repeat = 0; repeat < REPEATS; repeat++) {
-    const start = performance.now();
-    const lengths = { maxNewTokens: newTokens, minNewTokens: newTokens };
-    await model.generate(prompts, {
-      ...lengths,
-      seed: repeat,
-      precision: rollouts,
-      ...(signal && { signal }),
-    });
-    best = Math.min(best, (performance.now() - start) / 1000);
-  }
-  return best;
+  const last = times.at(-1)!;
+  const { start, rollout, reference, update } = sums;
+  return {
+    times,
+    profile: [
+      ...profileOf('rollout', last.rolloutSeconds, start!, rollout!),
+      ...profileOf('reference', last.referenceSeconds, rollout!, reference!),
+      ...profileOf('update', last.updateSeconds, reference!, update!),
+    ],
+  };
 }
 
 /** A long prompt and one token after it. */
-async function prefill(sampler: Sampler, signal?: AbortSignal): Promise<Phase> {
-  const { model } = sampler;
-  const geometry = geometryOf(model.config);
+async function prefill({ model, mode }: Training, signal?: AbortSignal): Promise<Phase> {
   const tokens = Math.min(PREFILL_TOKENS, model.config.maxPositions - 1);
-  const seconds = await samplingSeconds(sampler, randomPrompts(1, tokens, geometry.vocabSize), 1, signal);
-  const operations = forwardOperations(geometry, { tokens, pairs: causalPairs(0, tokens), headRows: 1 });
-  return { phase: 'prefill', seconds, tokens, operations };
+  const seconds = await prefillSeconds(model, tokens, { mode, repeats: REPEATS, ...(signal && { signal }) });
+  const work = { tokens, pairs: causalPairs(0, tokens), headRows: 1 };
+  return {
+    phase: 'prefill',
+    seconds,
+    tokens,
+    operations: forwardOperations(geometryOf(model.config), work),
+  };
 }
 
-/** Short prompts and some tokens after them, without the time that the prompts and their first tokens take. */
-async function decode(sampler: Sampler, batch: number, signal?: AbortSignal): Promise<Phase> {
-  const { model } = sampler;
+/** Short prompts and some tokens after them. */
+async function decode({ model, mode }: Training, batch: number, signal?: AbortSignal): Promise<Phase> {
   const geometry = geometryOf(model.config);
   const newTokens = Math.min(DECODE_TOKENS, model.config.maxPositions - DECODE_PROMPT);
-  const prompts = randomPrompts(batch, DECODE_PROMPT, geometry.vocabSize);
-  const whole = await samplingSeconds(sampler, prompts, newTokens, signal);
-  const first = await samplingSeconds(sampler, prompts, 1, signal);
+  const sizes = { batch, promptTokens: DECODE_PROMPT, newTokens };
+  const seconds = await decodeSeconds(model, sizes, { mode, repeats: REPEATS, ...(signal && { signal }) });
   let operations = 0;
   let bytes = 0;
   for (let keys = DECODE_PROMPT + 1; keys < DECODE_PROMPT + newTokens; keys++) {
@@ -218,13 +211,11 @@ async function decode(sampler: Sampler, batch: number, signal?: AbortSignal): Pr
     operations += one.operations;
     bytes += one.bytes;
   }
-  // On a busy machine the difference of two short times may be nothing at all.
-  const seconds = Math.max(whole - first, 1e-6);
   return { phase: `decode ${batch}`, seconds, tokens: batch * (newTokens - 1), operations, bytes };
 }
 
 function stepPhases(geometry: BenchGeometry, workload: Workload, mode: BenchMode, times: StepTimes): Phase[] {
-  const operations = workloadOperations(geometry, workload, mode === 'exact' ? 'weights' : 'adapter');
+  const operations = workloadOperations(geometry, workload, modeOptions(mode).trained);
   const tokens = workload.queries * workload.answers * workload.newTokens;
   return [
     { phase: 'rollout', seconds: times.rolloutSeconds, tokens, operations: operations.rollout },

@@ -65,8 +65,10 @@ export interface KernelBenchOptions {
   geometry?: BenchGeometry;
   /** Kernels (default all). Without any, only the machine is measured. */
   ops?: readonly string[];
-  /** Tokens of the cases, 1..65536 (default 1, 8, 32 as in decoding, 512 to 4096 as in training). */
+  /** Tokens of the cases, 1..65536 (default 1, 8, 32 as in decoding, 256 to 4096 as in training). */
   rows?: readonly number[];
+  /** Products [T, K, N] of the op `product` (default 2048 x 2048 x 2048 and 32 x 576 x 1536). */
+  products?: readonly Product[];
   /** Compute threads (default all cores). */
   threads?: number;
   /** Time that each case is repeated for, at least five calls (default 0.3). */
@@ -77,12 +79,22 @@ export interface KernelBenchOptions {
 }
 
 /** The default of `rows`. */
-export const BENCH_ROWS: readonly number[] = [1, 8, 32, 512, 1024, 2048, 4096];
+export const BENCH_ROWS: readonly number[] = [1, 8, 32, 256, 512, 1024, 2048, 4096];
+
+/** A product of x (T, K) and a weight (K, N). */
+export type Product = readonly [t: number, k: number, n: number];
+
+/** The default of `products`: the libraries' favourite, and one of a model that decodes 32 sequences. */
+export const BENCH_PRODUCTS: readonly Product[] = [
+  [2048, 2048, 2048],
+  [32, 576, 1536],
+];
 
 const OPTIONS = [
   'geometry',
   'ops',
   'rows',
+  'products',
   'threads',
   'secondsPerCase',
   'signal',
@@ -101,7 +113,7 @@ export function benchOps(): string[] {
  */
 export async function benchKernels(options?: KernelBenchOptions): Promise<KernelBench> {
   const checked = checkKernelBenchOptions(options);
-  const { geometry, ops, rows, threads, secondsPerCase, signal, onResult } = checked;
+  const { geometry, ops, rows, products, threads, secondsPerCase, signal, onResult } = checked;
   const measurements: NativeMeasurement[] = [];
   let before: NativePeak | undefined;
   const after = await withSignal(signal, (handle) =>
@@ -110,6 +122,7 @@ export async function benchKernels(options?: KernelBenchOptions): Promise<Kernel
         geometry,
         ops,
         rows,
+        products,
         threads,
         secondsPerCase,
         onPeak: (peak) => void (before = peak),
@@ -138,7 +151,8 @@ export async function benchKernels(options?: KernelBenchOptions): Promise<Kernel
 /** The options with their defaults. @throws LspError INVALID_ARGUMENT, UNKNOWN_OPTION */
 export function checkKernelBenchOptions(options?: KernelBenchOptions) {
   const given = checkOptions(options, OPTIONS, 'benchKernels');
-  const { geometry = SMOLLM2_135M, rows = BENCH_ROWS, threads = availableParallelism() } = given;
+  const { geometry = SMOLLM2_135M, rows = BENCH_ROWS, products = BENCH_PRODUCTS } = given;
+  const { threads = availableParallelism() } = given;
   if (!isRecord(geometry)) throw invalid('geometry', 'the sizes of a model', geometry);
   const known = benchOps();
   return {
@@ -147,11 +161,20 @@ export function checkKernelBenchOptions(options?: KernelBenchOptions) {
     rows: expectArray('rows', rows, { nonEmpty: true }).map((count) =>
       expectInteger('rows', count, { min: 1, max: 65536 }),
     ),
+    products: expectArray('products', products).map(checkProduct),
     threads: expectInteger('threads', threads, { min: 1, max: 256 }),
     secondsPerCase: expectNumber('secondsPerCase', given.secondsPerCase ?? 0.3, { min: 0, max: 60 }),
     signal: expectSignal('signal', given.signal),
     onResult: given.onResult && expectFunction('onResult', given.onResult),
   };
+}
+
+function checkProduct(product: unknown): Product {
+  const sizes = expectArray('products', product).map((size) =>
+    expectInteger('products', size, { min: 1, max: 65536 }),
+  );
+  if (sizes.length !== 3) throw invalid('products', '3 sizes each (T, K, N)', product);
+  return [sizes[0]!, sizes[1]!, sizes[2]!];
 }
 
 export function processorName(): string {

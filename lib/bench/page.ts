@@ -2,6 +2,7 @@
 import { PERCENT, PLAIN } from '../report/format';
 import type { Block, LineChart, NumberFormat as Format, Report, Table } from '../report/types';
 import type { ModelBench, PhaseResult } from './end-to-end';
+import type { ProfileEntry } from './profile';
 import type { KernelBench, KernelResult, MachinePeaks } from './kernels';
 
 const MICROSECONDS: Format = { maximumSignificantDigits: 4 };
@@ -48,6 +49,12 @@ export function modelReport(bench: ModelBench): Report {
     summary: [peakFacts(peaks)],
     sections: [
       { id: 'phases', title: 'Phases', blocks: [phaseChart(phases), phaseTable(phases)] },
+      {
+        id: 'profile',
+        title: 'Where the time goes',
+        lead: 'Calls of each kernel in the last step. The rest is what the model does between them.',
+        blocks: profileBlocks(bench.profile),
+      },
       { id: 'steps', title: 'Steps', blocks: [stepTable(steps)] },
     ],
     colophon: COLOPHON,
@@ -192,6 +199,53 @@ function phaseTable(phases: readonly PhaseResult[]): Table {
       one.bound,
       one.share,
     ]),
+  };
+}
+
+/** A chart of all phases and a table each. */
+function profileBlocks(profile: readonly ProfileEntry[]): Block[] {
+  const phases = [...new Set(profile.map(({ phase }) => phase))];
+  const kernels = [...new Set(profile.map(({ kernel }) => kernel))];
+  const share = (phase: string, kernel: string) =>
+    profile.find((one) => one.phase === phase && one.kernel === kernel)?.share ?? null;
+  return [
+    {
+      kind: 'chart',
+      shape: 'dots',
+      id: 'profile-of-phases',
+      title: 'Share of each phase',
+      caption: 'What part of the time of a phase each kernel takes.',
+      along: { label: 'Kernel', positions: kernels },
+      value: { label: 'Share of the phase', format: PERCENT, min: 0, max: 1 },
+      series: phases.map((phase) => ({ name: phase, values: kernels.map((kernel) => share(phase, kernel)) })),
+    },
+    ...phases.map((phase) => profileTable(phase, profile)),
+  ];
+}
+
+function profileTable(phase: string, profile: readonly ProfileEntry[]): Table {
+  const rate = (value: number) => (value === 0 ? null : value);
+  return {
+    kind: 'table',
+    caption: `Where the time of ${phase} goes`,
+    columns: [
+      { name: 'Kernel' },
+      { name: 'Seconds', format: PLAIN },
+      { name: 'Share', format: PERCENT },
+      { name: 'Calls', format: PLAIN },
+      { name: 'GFLOP/s', format: TENTHS },
+      { name: 'GB/s', format: TENTHS },
+    ],
+    rows: profile
+      .filter((one) => one.phase === phase)
+      .map((one) => [
+        one.kernel,
+        one.seconds,
+        one.share,
+        rate(one.calls),
+        rate(one.gflops),
+        rate(one.gigabytesPerSecond),
+      ]),
   };
 }
 

@@ -4,19 +4,46 @@
  */
 import { readFileSync } from 'node:fs';
 import { DEFAULT_MAX_WEIGHT, ImportanceWeights } from '../learn/importance';
-import { Learner } from '../learn/learner';
-import { LanguageModel } from '../model/language-model';
+import { Learner, type LearnerOptions } from '../learn/learner';
+import { LanguageModel, type LanguageModelLoadOptions } from '../model/language-model';
 import type { Compute } from '../model/loading';
-import type { Completion, SamplingPrecision, TrainingGroup } from '../model/types';
+import type { Completion, GenerateOptions, TrainingGroup } from '../model/types';
+import { loadAddon } from '../native/load';
 import { expectInteger, expectOneOf } from '../options';
 import type { Workload } from './operations';
+import { withTimedKernels } from './profile';
 
 /**
  * `exact`: f32, all weights are trained. `lora`: f32, an adapter of rank 16 on all projections is trained. `fast`: the
- * same with rollouts in int8, whose tokens the update weighs.
+ * same with rollouts in int8, whose tokens the update weighs, and bf16 where the processor has instructions for it.
  */
 export type BenchMode = (typeof BENCH_MODES)[number];
 export const BENCH_MODES = ['exact', 'lora', 'fast'] as const;
+
+/** What a mode is: options of the model, its learner and its sampling. */
+export interface ModeOptions {
+  load?: LanguageModelLoadOptions;
+  learner?: LearnerOptions;
+  generate?: GenerateOptions;
+  /** What gets gradients, for the count of operations. */
+  trained: 'weights' | 'adapter';
+}
+
+const MODES: Readonly<Record<BenchMode, ModeOptions>> = {
+  exact: { trained: 'weights' },
+  lora: { learner: { lora: {} }, trained: 'adapter' },
+  fast: { learner: { lora: {} }, generate: { precision: 'int8' }, trained: 'adapter' },
+};
+
+export function modeOptions(mode: BenchMode): ModeOptions {
+  return MODES[mode];
+}
+
+/** What products are computed in where nobody says. */
+export function computeOf(mode: BenchMode): Compute {
+  const isFast = ['amx', 'avx512_bf16'].includes(loadAddon().isa().active);
+  return mode === 'fast' && isFast ? 'bf16' : 'f32';
+}
 
 export interface StepTimes {
   /** From 1. */
@@ -33,44 +60,47 @@ export interface StepTimes {
 
 /** A policy, its frozen reference and its learner. */
 export interface Training extends AsyncDisposable {
+  mode: BenchMode;
   model: LanguageModel;
   reference: LanguageModel;
   learner: Learner;
-  /** What the policy samples with. */
-  rollouts: SamplingPrecision;
 }
 
 export interface TrainingOptions {
   threads?: number;
   mode?: BenchMode;
-  /** Of matrix products; with the mode `lora` the base is held in it, too. */
+  /** Of matrix products; the base of an adapter is held in it, too. Default: what fits the mode. */
   compute?: Compute;
+  /** Times the kernels, for a profile (default false). */
+  profile?: boolean;
   signal?: AbortSignal;
 }
 
 const KL_WEIGHT = 0.04;
 
-/** Loads a model for a mode: the one place that knows what a mode means. @throws LspError as `LanguageModel.load` */
+/** Loads a model for a mode. @throws LspError as `LanguageModel.load` */
 export async function openTraining(source: string, options: TrainingOptions = {}): Promise<Training> {
   const mode = expectOneOf('mode', options.mode ?? 'exact', BENCH_MODES);
-  const { threads, compute = 'f32', signal } = options;
-  const model = await LanguageModel.load(source, {
-    compute,
-    dtype: mode === 'exact' ? 'f32' : compute,
-    ...(threads && { threads }),
-    ...(signal && { signal }),
-  });
+  const { threads, compute = computeOf(mode), signal, profile = false } = options;
+  const ofMode = modeOptions(mode);
+  const dtype = ofMode.trained === 'adapter' ? compute : 'f32';
+  const loading = { compute, dtype, ...ofMode.load, ...(threads && { threads }), ...(signal && { signal }) };
+  const load = (how: LanguageModelLoadOptions) =>
+    profile ? withTimedKernels(() => LanguageModel.load(source, how)) : LanguageModel.load(source, how);
+  const model = await load(loading);
   try {
-    const lora = mode === 'exact' ? {} : { lora: {} };
-    const learner = await Learner.create(model, { learningRate: 1e-6, maxGradNorm: 1, ...lora });
-    const reference = await model.clone({ adapter: false });
+    const learner = await Learner.create(model, { learningRate: 1e-6, maxGradNorm: 1, ...ofMode.learner });
+    // Beneath an adapter lies the reference itself; beside all weights it stays as its file has it.
+    const reference =
+      ofMode.trained === 'adapter'
+        ? await model.clone({ adapter: false })
+        : await load({ ...loading, dtype: 'stored' });
     const dispose = async () => {
       await learner.dispose();
       await reference.dispose();
       await model.dispose();
     };
-    const rollouts = mode === 'fast' ? 'int8' : 'exact';
-    return { model, reference, learner, rollouts, [Symbol.asyncDispose]: dispose };
+    return { mode, model, reference, learner, [Symbol.asyncDispose]: dispose };
   } catch (error) {
     await model.dispose();
     throw error;
@@ -95,30 +125,40 @@ export function randomPrompts(count: number, tokens: number, vocabSize: number):
   return Array.from({ length: count }, () => Int32Array.from({ length: tokens }, () => next() % vocabSize));
 }
 
+export interface StepOptions {
+  signal?: AbortSignal;
+  /** Called when a phase has ended, and `undefined` when a step begins. */
+  onPhaseEnd?: (phase: 'rollout' | 'reference' | 'update' | undefined) => void;
+}
+
 /** Takes steps one by one, for as long as somebody asks for them. */
 export async function* timeSteps(
   training: Training,
   workload: Workload,
-  signal?: AbortSignal,
+  { signal, onPhaseEnd }: StepOptions = {},
 ): AsyncGenerator<StepTimes, never> {
   const { queries, answers, promptTokens, newTokens } = checkWorkload(workload);
-  const { model, reference, learner, rollouts } = training;
+  const { model, reference, learner, mode } = training;
   const prompts = randomPrompts(queries, promptTokens, model.config.vocabSize);
-  const options = {
+  const options: GenerateOptions & { samples: number } = {
+    ...modeOptions(mode).generate,
     samples: answers,
     maxNewTokens: newTokens,
     minNewTokens: newTokens,
-    precision: rollouts,
     ...(signal && { signal }),
   };
+  const sampledExactly = (options.precision ?? 'f32') === 'f32';
   const seconds = (from: number, to: number) => (to - from) / 1000;
   for (let step = 1; ; step++) {
+    onPhaseEnd?.(undefined);
     const start = performance.now();
     const completions = await model.generate(prompts, { ...options, seed: step });
     const rolledOut = performance.now();
+    onPhaseEnd?.('rollout');
     const references = await logprobsOf(reference, prompts, completions, signal);
     const referenced = performance.now();
-    const old = rollouts === 'exact' ? null : await logprobsOf(model, prompts, completions, signal);
+    onPhaseEnd?.('reference');
+    const old = sampledExactly ? null : await logprobsOf(model, prompts, completions, signal);
     const groups: TrainingGroup[] = completions.map((group, i) => ({
       prompt: prompts[i]!,
       completions: group.map(({ tokens }) => tokens),
@@ -129,6 +169,7 @@ export async function* timeSteps(
     const accumulated = performance.now();
     await learner.step();
     const stepped = performance.now();
+    onPhaseEnd?.('update');
     yield {
       step,
       rolloutSeconds: seconds(start, rolledOut),

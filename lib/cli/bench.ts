@@ -1,6 +1,16 @@
 /** `lsp bench`: what this machine can do, and how near the kernels, or the phases of a whole step, come to it. */
-import { Command } from 'commander';
-import { type BenchMode, BENCH_MODES, BENCH_ROWS, geometryOf, W1, type Workload } from '../bench';
+import { Command, InvalidArgumentError } from 'commander';
+import {
+  type BenchMode,
+  BENCH_MODES,
+  BENCH_PRODUCTS,
+  BENCH_ROWS,
+  geometryOf,
+  type Product,
+  type ProfileEntry,
+  W1,
+  type Workload,
+} from '../bench';
 import {
   benchModel,
   checkModelBenchOptions,
@@ -30,6 +40,7 @@ import { packageVersion } from './versions';
 interface KernelFlags {
   ops?: string[];
   rows?: number[];
+  products?: Product[];
   secondsPerCase?: number;
 }
 
@@ -46,7 +57,7 @@ interface BenchFlags extends KernelFlags, ModelFlags {
   json?: boolean;
 }
 
-const KERNEL_FLAGS = ['ops', 'rows', 'secondsPerCase'] satisfies (keyof KernelFlags)[];
+const KERNEL_FLAGS = ['ops', 'rows', 'products', 'secondsPerCase'] satisfies (keyof KernelFlags)[];
 const WORKLOAD = ['queries', 'answers', 'promptTokens', 'newTokens'] satisfies (keyof Workload)[];
 const MODEL_FLAGS = ['mode', 'steps', ...WORKLOAD] satisfies (keyof ModelFlags)[];
 
@@ -60,6 +71,11 @@ export function benchCommand(streams: Streams): Command {
     .option('--threads <n>', 'compute threads (default: all cores)', numberFlag)
     .option('--ops <names...>', 'kernels to measure (default: all)')
     .option('--rows <n...>', `tokens at once (default: ${BENCH_ROWS.join(' ')})`, numbers)
+    .option(
+      '--products <TxKxN...>',
+      `sizes of the kernel \`product\` (default: ${BENCH_PRODUCTS.map((sizes) => sizes.join('x')).join(' ')})`,
+      products,
+    )
     .option('--seconds-per-case <s>', 'time for each case (default: 0.3)', numberFlag)
     .option('--end-to-end', 'prefill, decoding and whole steps of training of the model, not single kernels')
     .option('--mode <name>', `how it is trained: ${BENCH_MODES.join(', ')} (default: exact)`)
@@ -83,6 +99,14 @@ export function benchCommand(streams: Streams): Command {
 
 function numbers(text: string, previous: number[] = []): number[] {
   return [...previous, numberFlag(text)];
+}
+
+function products(text: string, previous: Product[] = []): Product[] {
+  const [t, k, n, more] = text.split('x').map(numberFlag);
+  if (t === undefined || k === undefined || n === undefined || more !== undefined) {
+    throw new InvalidArgumentError('Expected three sizes, such as 32x576x1536.');
+  }
+  return [...previous, [t, k, n]];
 }
 
 async function bench(flags: BenchFlags, output: Output): Promise<void> {
@@ -125,12 +149,13 @@ async function kernels(
   output: Output,
   signal: AbortSignal,
 ): Promise<Report> {
-  const { ops, rows, secondsPerCase, threads } = flags;
+  const { ops, rows, products: sizes, secondsPerCase, threads } = flags;
   const model = path === undefined ? 'SmolLM2-135M' : flags.model!;
   const options: KernelBenchOptions = {
     ...(path !== undefined && { geometry: geometryOf(openModelSource(path).config) }),
     ...(ops && { ops }),
     ...(rows && { rows }),
+    ...(sizes && { products: sizes }),
     ...(secondsPerCase !== undefined && { secondsPerCase }),
     ...(threads !== undefined && { threads }),
   };
@@ -200,6 +225,7 @@ async function endToEnd(
   if (!output.json) {
     showMachine(result, output);
     showPhases(result.phases, output);
+    showProfile(result.profile, output);
   }
   return modelReport(named);
 }
@@ -267,5 +293,25 @@ function showPhases(phases: readonly PhaseResult[], output: Output): void {
       `${phase.padEnd(12)}${seconds.toFixed(3).padStart(10)}${tokensPerSecond.toFixed(0).padStart(10)}` +
         `${gflops.toFixed(1).padStart(10)}${percent(share, 0).padStart(8)} ${bound}`,
     );
+  }
+}
+
+function showProfile(profile: readonly ProfileEntry[], output: Output): void {
+  const line = (kernel: string, cells: readonly string[]) =>
+    output.line(kernel.padEnd(23) + cells.map((cell) => cell.padStart(10)).join(''));
+  for (const phase of new Set(profile.map((one) => one.phase))) {
+    output.line();
+    output.line(output.bold(`where the time of ${phase} goes`));
+    line('', ['seconds', 'share', 'calls', 'GFLOP/s', 'GB/s']);
+    for (const one of profile.filter((entry) => entry.phase === phase)) {
+      const rate = (value: number) => (value === 0 ? '' : value.toFixed(1));
+      line(one.kernel, [
+        one.seconds.toFixed(3),
+        percent(one.share, 1),
+        one.calls === 0 ? '' : String(one.calls),
+        rate(one.gflops),
+        rate(one.gigabytesPerSecond),
+      ]);
+    }
   }
 }

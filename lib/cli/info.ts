@@ -41,7 +41,7 @@ function showInfo(path: string, flags: InfoFlags, output: Output): void {
   const { vocabSize, eosTokenIds } = source.config;
   new Tokenizer(source.tokenizer, { vocabSize, eosTokenIds, path: source.path }).verify();
   const options = resolveTrainOptions({ threads: availableParallelism() });
-  const memory = estimateTrainingMemory(source.config, workloadOf(source.config, options));
+  const memory = estimateTrainingMemory(source.config, workloadOf(source, options));
   const facts = {
     path: source.path,
     format: source.format,

@@ -341,7 +341,7 @@ function requireTrainable(model: LanguageModel): void {
     'model',
     'a model with weights in f32',
     model.dtype,
-    `Load it with \`dtype: 'f32'\`: updates are too small for ${model.dtype}. Or train an adapter on it: \`lora: {}\`.`,
+    `Load it with \`dtype: 'f32'\`: updates would be lost in ${model.dtype}. Or train an adapter on it: \`lora: {}\`.`,
   );
 }
 

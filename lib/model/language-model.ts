@@ -77,7 +77,7 @@ export class LanguageModel implements AsyncDisposable {
   readonly tokenizer: Tokenizer;
   /** Bytes for activations or cached keys and values, as given to `load`. */
   readonly memoryBudget: number;
-  /** How weights are held in memory. Of a model in bf16 only an adapter can be trained. */
+  /** How weights are held in memory. Of a model that is not in f32 only an adapter can be trained. */
   readonly dtype: WeightType;
   /** What products of matrices are computed in; clones have the same. */
   readonly compute: Compute;

@@ -16,6 +16,7 @@ import {
   defaultMemoryBudget,
   loadingBytes,
   requireWeightsFit,
+  WEIGHT_TYPES,
   type WeightType,
 } from './memory';
 import { Tokenizer } from './tokenizer';
@@ -31,9 +32,13 @@ export interface LoadOptions {
   /** Where to compute; `auto` (default) takes the best device that this build has. */
   device?: 'auto' | 'cpu';
   /**
-   * How weights are held in memory, whatever they are computed in (`compute`). A model in bf16 takes half the memory and cannot be
-   * trained. From a file whose matrices are bf16 it computes the same bits as in f32; those of other files are
-   * rounded. `auto` (default) is f32, or bf16 where only that fits into the memory that is free and nothing is lost.
+   * How weights are held in memory; whatever they are computed in (`compute`). Only a model in `f32` can be trained, others are for
+   * sampling, for a reference, or for the base of an adapter. `bf16` takes half the memory: from a file whose matrices
+   * are bf16 it computes the same bits as in f32, those of other files are rounded. `stored` keeps the matrices of the
+   * layers as the file has them and decodes them one at a time when they are needed: the bits of f32, for reading long
+   * sequences hardly slower, for sampling much. `int8` does the same with blocks of 32 int8 and a scale, to which
+   * matrices of the layers are rounded, others to bf16. `auto` (default) is f32, or bf16 where only that fits into the
+   * memory that is free and nothing is lost.
    */
   dtype?: 'auto' | WeightType;
   /**
@@ -93,7 +98,7 @@ export async function loadModel(
 ): Promise<LoadedModel> {
   const given = checkOptions(options, LOAD_OPTION_NAMES, 'load');
   requireCpu(given);
-  const asked = expectOneOf('dtype', given.dtype ?? 'auto', ['auto', 'f32', 'bf16']);
+  const asked = expectOneOf('dtype', given.dtype ?? 'auto', ['auto', ...WEIGHT_TYPES]);
   const compute = expectOneOf('compute', given.compute ?? 'f32', COMPUTES);
   const threads = expectInteger('threads', given.threads ?? defaultThreads(), { min: 1, max: 256 });
   const memoryBudget = expectInteger('memoryBudget', given.memoryBudget ?? defaultMemoryBudget(), { min: 1 });
@@ -105,7 +110,7 @@ export async function loadModel(
   const { config, path } = opened;
   requireHead(head, opened);
   const dtype = asked === 'auto' ? fittingType(opened) : asked;
-  requireWeightsFit(config, dtype);
+  requireWeightsFit(opened, dtype);
   const { vocabSize } = config;
   const eosTokenIds = endOfSequenceIds(opened);
   const tokenizer = new Tokenizer(opened.tokenizer, { vocabSize, eosTokenIds, path });
@@ -140,10 +145,10 @@ function requireHead(head: Head, { config, path }: ModelSource): void {
 }
 
 /** f32, unless only bf16 fits and the file holds no more than that. */
-function fittingType({ config, tensors }: ModelSource): WeightType {
+function fittingType(source: ModelSource): WeightType {
   const available = availableMemory();
-  if (loadingBytes(config, 'f32') <= available || loadingBytes(config, 'bf16') > available) return 'f32';
-  const lossless = tensors.every(({ type, shape }) => type === 'bf16' || shape.length === 1);
+  if (loadingBytes(source, 'f32') <= available || loadingBytes(source, 'bf16') > available) return 'f32';
+  const lossless = source.tensors.every(({ type, shape }) => type === 'bf16' || shape.length === 1);
   return lossless ? 'bf16' : 'f32';
 }
 

@@ -1,13 +1,14 @@
 /** Whether a model fits into memory: asked before it is loaded. */
 import { freemem, totalmem } from 'node:os';
 import { LspError } from '../errors';
-import type { NativeAdapter } from '../native/addon';
+import type { NativeAdapter, TensorLocation } from '../native/addon';
 import { adaptedMatrices } from './adapter/lora';
 import { headParameters, layerParameters, type ParameterShape } from './formats/parameters';
 import type { ModelConfig } from './types';
 
-/** How the matrices of a model are held in memory. */
-export type WeightType = 'f32' | 'bf16';
+/** How the matrices of a model are held in memory; those of all types but f32 are frozen. */
+export type WeightType = (typeof WEIGHT_TYPES)[number];
+export const WEIGHT_TYPES = ['f32', 'bf16', 'stored', 'int8'] as const;
 
 const FLOAT_BYTES = 4;
 const GIGABYTE = 1e9;
@@ -18,36 +19,68 @@ const DEFAULT_WORKING_BYTES = 2 ** 29;
 const PANEL = 32;
 const padded = (length: number) => Math.ceil(length / PANEL) * PANEL;
 
-/** Bytes of a value of a matrix; vectors are always f32. */
-const MATRIX_BYTES: Readonly<Record<WeightType, number>> = { f32: FLOAT_BYTES, bf16: 2 };
+/** Bytes of a value of a matrix in panels; vectors are always f32. */
+const PANEL_BYTES = { f32: FLOAT_BYTES, bf16: 2 };
+type PanelType = keyof typeof PANEL_BYTES;
+
+/** Values of a block of int8, and its bytes. */
+const INT8_BLOCK = { values: 32, bytes: 34 };
 
 /** Bytes of a parameter as the engine stores it: the rows of a matrix padded to whole panels. */
-function storedBytes([rows, columns]: readonly number[], type: WeightType = 'f32'): number {
-  return columns === undefined ? rows! * FLOAT_BYTES : padded(rows!) * columns * MATRIX_BYTES[type];
+function storedBytes([rows, columns]: readonly number[], type: PanelType = 'f32'): number {
+  return columns === undefined ? rows! * FLOAT_BYTES : padded(rows!) * columns * PANEL_BYTES[type];
 }
 
-const sumOfStored = (parameters: readonly ParameterShape[], type: WeightType) =>
-  parameters.reduce((sum, { shape }) => sum + storedBytes(shape, type), 0);
+/** Bytes of a parameter of a layer. */
+function layerBytes(shape: readonly number[], type: Exclude<WeightType, 'stored'>): number {
+  if (type !== 'int8') return storedBytes(shape, type);
+  const [rows, columns] = shape;
+  if (columns === undefined || columns % INT8_BLOCK.values !== 0) return storedBytes(shape, 'bf16');
+  return rows! * (columns / INT8_BLOCK.values) * INT8_BLOCK.bytes;
+}
+
+const sumOf = (parameters: readonly ParameterShape[], bytes: (shape: readonly number[]) => number) =>
+  parameters.reduce((sum, { shape }) => sum + bytes(shape), 0);
 
 /** Bytes of the token embedding. */
-function embeddingBytes({ vocabSize, hiddenSize }: ModelConfig, type: WeightType = 'f32'): number {
+function embeddingBytes({ vocabSize, hiddenSize }: ModelConfig, type: PanelType = 'f32'): number {
   return storedBytes([vocabSize, hiddenSize], type);
 }
 
 /** Bytes of all weights, as the engine stores them. */
-export function weightBytes(config: ModelConfig, type: WeightType = 'f32'): number {
-  const layers = sumOfStored(layerParameters(config), type) * config.numLayers;
+export function weightBytes(config: ModelConfig, type: Exclude<WeightType, 'stored'> = 'f32'): number {
+  const outside: PanelType = type === 'f32' ? 'f32' : 'bf16';
+  const layers = sumOf(layerParameters(config), (shape) => layerBytes(shape, type)) * config.numLayers;
   return (
-    embeddingBytes(config, type) +
+    embeddingBytes(config, outside) +
     layers +
     storedBytes([config.hiddenSize]) +
-    sumOfStored(headParameters(config), type)
+    sumOf(headParameters(config), (shape) => storedBytes(shape, outside))
   );
 }
 
-/** Bytes that loading takes at most: a tensor is read in f32 before it becomes bf16, and the embedding is the largest. */
-export function loadingBytes(config: ModelConfig, type: WeightType): number {
-  return weightBytes(config, type) + (type === 'f32' ? 0 : embeddingBytes(config));
+/** What a file says of its tensors. */
+export type StoredTensors = readonly Pick<TensorLocation, 'name' | 'type' | 'shape' | 'byteLength'>[];
+
+/** The same of a model in a file: what is held as it is stored takes there what it takes here. */
+export function heldBytes(
+  { config, tensors }: { config: ModelConfig; tensors: StoredTensors },
+  type: WeightType,
+): number {
+  if (type !== 'stored') return weightBytes(config, type);
+  return tensors.reduce((sum, { name, type: stored, shape, byteLength }) => {
+    if (stored === 'bf16') return sum + storedBytes(shape, 'bf16');
+    const isRows = stored !== 'f32' && shape.length > 1 && name.startsWith('model.layers.');
+    return sum + (isRows ? byteLength : storedBytes(shape));
+  }, 0);
+}
+
+/** Bytes that loading takes at most: a tensor is read in f32 before it is narrowed, and the embedding is the largest. */
+export function loadingBytes(
+  source: { config: ModelConfig; tensors: StoredTensors },
+  type: WeightType,
+): number {
+  return heldBytes(source, type) + (type === 'f32' ? 0 : embeddingBytes(source.config));
 }
 
 /** Bytes of the gradient. A tied embedding has two, as the input and as the head, until the update adds them. */
@@ -107,11 +140,13 @@ export function defaultMemoryBudget(): number {
  * @throws LspError OUT_OF_MEMORY
  */
 export function requireWeightsFit(
-  config: ModelConfig,
+  source: { config: ModelConfig; tensors: StoredTensors },
   type: WeightType = 'f32',
   availableBytes = availableMemory(),
 ): void {
-  requireFit(loadingBytes(config, type), `${config.parameterCount} parameters in ${type}`, availableBytes);
+  const { parameterCount } = source.config;
+  const form = type === 'stored' ? 'as they are stored' : `in ${type}`;
+  requireFit(loadingBytes(source, type), `${parameterCount} parameters ${form}`, availableBytes);
 }
 
 /**

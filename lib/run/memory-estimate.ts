@@ -14,7 +14,6 @@ import {
   cacheBytesPerToken,
   gradientBytes,
   weightBytes,
-  type WeightType,
 } from '../model/memory';
 import { nativeConfig } from '../model/loading';
 import type { ModelConfig } from '../model/types';
@@ -37,12 +36,12 @@ export interface MemoryWorkload {
   gradientCheckpointing?: boolean;
   /** Bytes that the activations of a micro-batch, or the key-value cache, may take. */
   memoryBudget: number;
-  /** Whether a frozen reference is kept (a KL term, or a judge). */
-  reference: boolean;
-  /** What is trained, if it is an adapter: then the reference is the base itself. */
+  /** Bytes of the weights as they are held (default f32). */
+  weights?: number;
+  /** Bytes of the weights of a frozen reference (a KL term, or a judge); 0 without, or where it shares the policy's. */
+  reference: number;
+  /** What is trained, if it is an adapter. */
   adapter?: AdapterSize | null;
-  /** How the weights are held (default f32). */
-  weightType?: WeightType;
 }
 
 export interface MemoryEstimate {
@@ -57,21 +56,28 @@ export interface MemoryEstimate {
 }
 
 export function estimateTrainingMemory(config: ModelConfig, workload: MemoryWorkload): MemoryEstimate {
-  const { adapter } = workload;
-  const weights = weightBytes(config, workload.weightType);
+  const { adapter, reference, weights = weightBytes(config) } = workload;
   const trained = adapter ? adapterBytes(config, adapter) : weights;
   const parts = {
     weights: adapter ? weights + trained : weights,
-    reference: workload.reference && !adapter ? weights : 0,
+    reference,
     gradients: adapter ? trained : gradientBytes(config),
     moments: 2 * trained,
     activations: activationBytes(config, workload),
-    keyValueCache: Math.min(workload.memoryBudget, cacheBytesPerToken(config) * workload.cachedTokens),
+    keyValueCache: keyValueCacheBytes(config, workload),
     process: PROCESS_BYTES,
   };
   const sum = Object.values(parts).reduce((total, bytes) => total + bytes, 0);
   // Sequences are sampled, then trained on: the cache is gone when activations are there.
   return { ...parts, total: sum - Math.min(parts.activations, parts.keyValueCache) };
+}
+
+/** Bytes of cached keys and values when they are most. */
+export function keyValueCacheBytes(
+  config: ModelConfig,
+  { memoryBudget, cachedTokens }: Pick<MemoryWorkload, 'memoryBudget' | 'cachedTokens'>,
+): number {
+  return Math.min(memoryBudget, cacheBytesPerToken(config) * cachedTokens);
 }
 
 /** Bytes that a micro-batch takes for each of its tokens. */

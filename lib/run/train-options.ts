@@ -11,6 +11,7 @@ import type { LspError } from '../errors';
 import { LOSS_NAMES } from '../lsp/loss-recipes';
 import { LORA_TARGETS, MAX_RANK } from '../model/adapter/lora';
 import { COMPUTES } from '../model/loading';
+import { WEIGHT_TYPES } from '../model/memory';
 import { SAMPLING_PRECISIONS } from '../model/types';
 import { describe, invalid, isRecord, nearestName, unknownOption } from '../options';
 import { targetsOf } from './lora-options';
@@ -150,14 +151,19 @@ const schema = z.strictObject({
     group: LORA,
     description: 'alpha / rank, or alpha / the root of the rank',
   }).optional(),
-  loraBase: choice(['f32', 'bf16'], {
+  loraBase: choice(WEIGHT_TYPES, {
     group: LORA,
-    description: 'how the frozen weights are held: bf16 takes half the memory',
+    description: 'how the frozen weights are held: bf16, int8, or as they are stored in the file',
   }).optional(),
   threads: integer({ group: MACHINE, description: 'compute threads', resumable: true }, 1, 256),
   memoryBudget: bytes({
     group: MACHINE,
     description: 'memory for the activations of a micro-batch, and for the key-value cache',
+    resumable: true,
+  }).optional(),
+  activations: choice(['keep', 'recompute'], {
+    group: MACHINE,
+    description: 'for the backward pass: recompute takes a quarter of their memory and a third more time',
     resumable: true,
   }).optional(),
 });

@@ -7,6 +7,8 @@
 
 #include "addon/convert.h"
 #include "addon/objects.h"
+#include "bench/profile.h"
+#include "core/error.h"
 
 namespace lsp::addon {
 
@@ -18,6 +20,16 @@ struct News {
   std::vector<bench::Measurement> measurements;
   std::vector<bench::Peak> peaks;  // the first, once
 };
+
+// [T, K, N]
+bench::Product to_product(const Napi::Value& value, const std::string& name) {
+  const std::vector<int64_t> sizes = to_list(value, name, [](const Napi::Value& v, const std::string& n) {
+    return to_integer(v, n, 1, int64_t{1} << 24);
+  });
+  LSP_CHECK(sizes.size() == 3, "INVALID_ARGUMENT",
+            "Expected 3 sizes for `" + name + "` but received " + std::to_string(sizes.size()) + ".");
+  return {sizes[0], sizes[1], sizes[2]};
+}
 
 bench::Options to_options(const Napi::Value& value) {
   const Napi::Object object = to_object(value, "options");
@@ -34,6 +46,7 @@ bench::Options to_options(const Napi::Value& value) {
   options.rows = to_list(object.Get("rows"), "options.rows", [](const Napi::Value& v, const std::string& n) {
     return to_integer(v, n, 1, int64_t{1} << 24);
   });
+  options.products = to_list(object.Get("products"), "options.products", to_product);
   options.threads = static_cast<int>(to_integer(object.Get("threads"), "options.threads", 1, 256));
   options.seconds_per_case = to_number(object.Get("secondsPerCase"), "options.secondsPerCase", 0.0, 60.0);
   check(options);
@@ -118,12 +131,40 @@ Napi::Value ops(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&] { return from_strings(info.Env(), bench::ops()); });
 }
 
+Napi::Value time_kernels(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&] {
+    EnvironmentData* data = info.Env().GetInstanceData<EnvironmentData>();
+    data->times_kernels = to_bool(info[0], "timed");
+    return info.Env().Undefined();
+  });
+}
+
+Napi::Value kernel_times(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  return guarded(env, [&]() -> Napi::Value {
+    const std::vector<bench::KernelTime> times = bench::kernel_times();
+    const Napi::Array array = Napi::Array::New(env, times.size());
+    for (size_t i = 0; i < times.size(); ++i) {
+      const Napi::Object object = Napi::Object::New(env);
+      object.Set("name", Napi::String::New(env, times[i].name));
+      object.Set("calls", Napi::Number::New(env, static_cast<double>(times[i].calls)));
+      object.Set("seconds", Napi::Number::New(env, times[i].seconds));
+      object.Set("flops", Napi::Number::New(env, times[i].operations));
+      object.Set("bytes", Napi::Number::New(env, times[i].bytes));
+      array.Set(static_cast<uint32_t>(i), object);
+    }
+    return array;
+  });
+}
+
 }  // namespace
 
 Napi::Object define_bench(Napi::Env env) {
   const Napi::Object object = Napi::Object::New(env);
   object.Set("run", Napi::Function::New<run_bench>(env, "run"));
   object.Set("ops", Napi::Function::New<ops>(env, "ops"));
+  object.Set("timeKernels", Napi::Function::New<time_kernels>(env, "timeKernels"));
+  object.Set("kernelTimes", Napi::Function::New<kernel_times>(env, "kernelTimes"));
   return object;
 }
 

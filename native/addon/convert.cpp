@@ -310,24 +310,14 @@ float to_temperature(const Napi::Value& value, const std::string& name) {
   return static_cast<float>(to_number(value, name, 1e-6, 1e6));
 }
 
-namespace {
-
-// Is it 'bf16', and not 'f32', which it is when nothing is said?
-bool is_bf16(const Napi::Value& value, const std::string& name) {
-  if (value.IsUndefined()) return false;
-  const std::string text = to_string(value, name);
-  if (text == "f32" || text == "bf16") return text == "bf16";
-  reject_value("'f32' or 'bf16'", name, value);
-}
-
-}  // namespace
-
 WeightType to_weight_type(const Napi::Value& value, const std::string& name) {
-  return is_bf16(value, name) ? WeightType::bf16 : WeightType::f32;
-}
-
-Compute to_compute(const Napi::Value& value, const std::string& name) {
-  return is_bf16(value, name) ? Compute::bf16 : Compute::f32;
+  if (value.IsUndefined()) return WeightType::f32;
+  const std::string text = to_string(value, name);
+  if (text == "f32") return WeightType::f32;
+  if (text == "bf16") return WeightType::bf16;
+  if (text == "stored") return WeightType::stored;
+  if (text == "int8") return WeightType::int8;
+  reject_value("'f32', 'bf16', 'stored' or 'int8'", name, value);
 }
 
 Precision to_precision(const Napi::Value& value, const std::string& name) {
@@ -336,6 +326,14 @@ Precision to_precision(const Napi::Value& value, const std::string& name) {
   if (text == "exact") return Precision::exact;
   if (text == "int8") return Precision::int8;
   reject_value("'exact' or 'int8'", name, value);
+}
+
+Compute to_compute(const Napi::Value& value, const std::string& name) {
+  if (value.IsUndefined()) return Compute::f32;
+  const std::string text = to_string(value, name);
+  if (text == "f32") return Compute::f32;
+  if (text == "bf16") return Compute::bf16;
+  reject_value("'f32' or 'bf16'", name, value);
 }
 
 StoredType to_float_type(const Napi::Value& value, const std::string& name) {

@@ -5,6 +5,7 @@
 
 #include "addon/convert.h"
 #include "addon/objects.h"
+#include "bench/profile.h"
 #include "model/scoring.h"
 
 namespace lsp::addon {
@@ -74,7 +75,8 @@ std::shared_ptr<Session> make_session(const Napi::CallbackInfo& info) {
       const int64_t threads = to_integer(options.Get("threads"), "options.threads", 1, 256);
       const WeightType weights = to_weight_type(options.Get("weights"), "options.weights");
       const Compute compute = to_compute(options.Get("compute"), "options.compute");
-      model = std::make_unique<Model>(config, static_cast<int>(threads), weights, compute);
+      model = std::make_unique<Model>(config, static_cast<int>(threads), weights, compute,
+                                      data->times_kernels ? bench::timed_kernels() : active_kernels());
     }
     return std::make_shared<Session>(env, std::move(model));
   });

@@ -16,6 +16,8 @@ struct EnvironmentData {
   std::unique_ptr<Model> adopted;
   // Runs direct kernel calls and benches; made at the first one.
   std::shared_ptr<Worker> kernel_worker;
+  // Models made from now on time their kernels (bench/profile.h).
+  bool times_kernels = false;
 };
 
 Napi::Function define_handle(Napi::Env env);

@@ -57,6 +57,11 @@ void check(const Options& options) {
                 std::to_string(g.heads) + ".");
   LSP_CHECK(!options.rows.empty(), "INVALID_ARGUMENT", "Expected a non-empty array for `rows`.");
   for (const int64_t rows : options.rows) check_size(rows, kMostRows, "rows");
+  for (const Product& product : options.products) {
+    check_size(product.t, kMostRows, "products");
+    check_size(product.k, kMostRows, "products");
+    check_size(product.n, kMostSize, "products");
+  }
   check_size(options.threads, 256, "threads");
   kernels_for(options.isa);
 }

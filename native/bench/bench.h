@@ -39,10 +39,16 @@ struct Geometry {
 // As many rows are a batch of training, with a backward pass; fewer are sequences that are being decoded.
 constexpr int64_t kTrainingRows = 128;
 
+// A matrix product (T, K) x (K, N).
+struct Product {
+  int64_t t, k, n;
+};
+
 struct Options {
   Geometry geometry;
   std::vector<std::string> ops;  // without any, only the machine is measured
-  std::vector<int64_t> rows = {1, 8, 32, 512, 1024, 2048, 4096};
+  std::vector<int64_t> rows = {1, 8, 32, 256, 512, 1024, 2048, 4096};
+  std::vector<Product> products = {{2048, 2048, 2048}, {32, 576, 1536}};  // of the op `product`
   std::string isa = active_kernels().isa;
   int threads = 1;
   double seconds_per_case = 0.3;  // less also means fewer repeats of the peaks
@@ -83,6 +89,7 @@ class Bencher {
         exec(runner),
         geometry(options.geometry),
         rows(options.rows),
+        products(options.products),
         operation_(under_way),
         seconds_per_case_(options.seconds_per_case) {}
 
@@ -90,6 +97,7 @@ class Bencher {
   Exec& exec;
   const Geometry geometry;
   const std::vector<int64_t> rows;  // T of the cases
+  const std::vector<Product> products;
 
   // Times `body` (the best of many calls) and records it. `flops` and `bytes` are those of one call.
   // Throws Error("ABORTED") between calls.
@@ -120,6 +128,12 @@ struct Peaks {
 // Measures the machine, every case, and the machine again. `begin` gets the first peaks.
 Peaks run(const Options& options, const Operation& operation, const std::function<void(const Peak&)>& begin,
           const std::function<void(const Measurement&)>& record);
+
+// Twice the last cache, within what machines with little memory can give: 512 MiB to 1 GiB. What few rows are
+// multiplied with rotates through as much, as the layers of a model do.
+int64_t floats_beyond_caches();
+// How often `floats` fit in there, at least once.
+int64_t cold_copies(int64_t floats);
 
 // Values in [-1, 1), none of them zero, infinite or denormal.
 Buffer filled(int64_t count);

@@ -182,16 +182,6 @@ double measure_flops(Exec& exec, MultiplyAdds run, const Sitting& sitting) {
 
 constexpr int64_t kFloatsPerItem = int64_t{1} << 18;
 
-// Twice the last cache, within what machines with little memory can give: 512 MiB to 1 GiB.
-int64_t floats_beyond_caches() {
-  int64_t cache = 0;
-#ifdef _SC_LEVEL3_CACHE_SIZE
-  cache = std::max<int64_t>(0, sysconf(_SC_LEVEL3_CACHE_SIZE));
-#endif
-  const int64_t floats = std::clamp<int64_t>(2 * cache / 4, int64_t{1} << 27, int64_t{1} << 28);
-  return floats / (2 * kFloatsPerItem) * (2 * kFloatsPerItem);
-}
-
 void measure_bytes(Exec& exec, const std::string& isa, const Sitting& sitting, Peak& peak) {
   struct Work {
     Read run;
@@ -220,6 +210,17 @@ void measure_bytes(Exec& exec, const std::string& isa, const Sitting& sitting, P
 }
 
 }  // namespace
+
+int64_t floats_beyond_caches() {
+  int64_t cache = 0;
+#ifdef _SC_LEVEL3_CACHE_SIZE
+  cache = std::max<int64_t>(0, sysconf(_SC_LEVEL3_CACHE_SIZE));
+#endif
+  const int64_t floats = std::clamp<int64_t>(2 * cache / 4, int64_t{1} << 27, int64_t{1} << 28);
+  return floats / (2 * kFloatsPerItem) * (2 * kFloatsPerItem);
+}
+
+int64_t cold_copies(int64_t floats) { return std::max<int64_t>(1, floats_beyond_caches() / floats); }
 
 Peak measure_peak(Exec& exec, const Options& options, const Operation& operation) {
   const std::string widest = options.isa == "portable" ? base_isas().front() : kernels_for(options.isa).base;

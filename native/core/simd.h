@@ -34,7 +34,6 @@ LSP_INLINE Vec zero() { return {_mm512_setzero_ps()}; }
 LSP_INLINE Vec splat(float x) { return {_mm512_set1_ps(x)}; }
 LSP_INLINE Vec load(const float* p) { return {_mm512_loadu_ps(p)}; }
 LSP_INLINE void store(float* p, Vec a) { _mm512_storeu_ps(p, a.v); }
-LSP_INLINE void store_past_caches(float* p, Vec a) { _mm512_stream_ps(p, a.v); }
 // Sixteen bfloat16: the upper halves of floats whose lower halves are 0.
 LSP_INLINE Vec load(const uint16_t* p) {
   const __m512i wide = _mm512_cvtepu16_epi32(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)));
@@ -90,10 +89,6 @@ LSP_INLINE Vec load(const uint16_t* p) { return {load_bf16(p), load_bf16(p + 8)}
 LSP_INLINE void store(float* p, Vec a) {
   _mm256_storeu_ps(p, a.lo);
   _mm256_storeu_ps(p + 8, a.hi);
-}
-LSP_INLINE void store_past_caches(float* p, Vec a) {
-  _mm256_stream_ps(p, a.lo);
-  _mm256_stream_ps(p + 8, a.hi);
 }
 LSP_INLINE __m256i first_mask(int n) {
   return _mm256_cmpgt_epi32(_mm256_set1_epi32(n), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
@@ -289,15 +284,6 @@ LSP_INLINE Vec scale_exponent(Vec a, Vec t) {
   });
 }
 
-#endif
-
-// Stores whole cache lines without reading them first, for what the next kernel reads and no cache would keep
-// until then: p is a multiple of 64 bytes. Such stores become visible to other threads by finish_stores().
-#if defined(LSP_ISA_AVX512) || defined(LSP_ISA_AVX2)
-LSP_INLINE void finish_stores() { _mm_sfence(); }
-#else
-LSP_INLINE void store_past_caches(float* p, Vec a) { store(p, a); }
-LSP_INLINE void finish_stores() {}
 #endif
 
 // Reductions: a fixed tree, lane i with lane i+8, then +4, +2, +1.

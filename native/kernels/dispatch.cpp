@@ -29,32 +29,33 @@ namespace lsp {
   static void use_int8(Kernels& table) { table.int8 = &int8_kernels; } \
   }
 
-#define LSP_DECLARE_KERNELS(isa_name)                                                              \
-  namespace isa_name {                                                                             \
-  extern const AdamWKernels adamw_kernels;                                                         \
-  extern const AttentionKernels attention_kernels;                                                 \
-  extern const BiasKernels bias_kernels;                                                           \
-  extern const EmbeddingKernels embedding_kernels;                                                 \
-  extern const GradNormKernels grad_norm_kernels;                                                  \
-  extern const LinearKernels linear_kernels;                                                       \
-  extern const LogprobKernels logprob_kernels;                                                     \
-  extern const RmsNormKernels rmsnorm_kernels;                                                     \
-  extern const RopeKernels rope_kernels;                                                           \
-  extern const SamplingKernels sampling_kernels;                                                   \
-  extern const SwigluKernels swiglu_kernels;                                                       \
-  }                                                                                                \
-  LSP_DECLARE_BF16(isa_name)                                                                       \
-  LSP_DECLARE_INT8(isa_name)                                                                       \
-  namespace isa_name {                                                                             \
-  static Kernels kernels() {                                                                       \
-    Kernels table = {#isa_name,        #isa_name,          &adamw_kernels,     &attention_kernels, \
-                     &bias_kernels,    &embedding_kernels, &grad_norm_kernels, &linear_kernels,    \
-                     &logprob_kernels, &rmsnorm_kernels,   &rope_kernels,      &sampling_kernels,  \
-                     &swiglu_kernels};                                                             \
-    use_bf16(table);                                                                               \
-    use_int8(table);                                                                               \
-    return table;                                                                                  \
-  }                                                                                                \
+#define LSP_DECLARE_KERNELS(isa_name)                                                               \
+  namespace isa_name {                                                                              \
+  extern const AdamWKernels adamw_kernels;                                                          \
+  extern const AttentionKernels attention_kernels;                                                  \
+  extern const BiasKernels bias_kernels;                                                            \
+  extern const EmbeddingKernels embedding_kernels;                                                  \
+  extern const GradNormKernels grad_norm_kernels;                                                   \
+  extern const LinearKernels linear_kernels;                                                        \
+  extern const LogprobKernels logprob_kernels;                                                      \
+  extern const QuantizeKernels quantize_kernels;                                                    \
+  extern const RmsNormKernels rmsnorm_kernels;                                                      \
+  extern const RopeKernels rope_kernels;                                                            \
+  extern const SamplingKernels sampling_kernels;                                                    \
+  extern const SwigluKernels swiglu_kernels;                                                        \
+  }                                                                                                 \
+  LSP_DECLARE_BF16(isa_name)                                                                        \
+  LSP_DECLARE_INT8(isa_name)                                                                        \
+  namespace isa_name {                                                                              \
+  static Kernels kernels() {                                                                        \
+    Kernels table = {#isa_name,         #isa_name,          &adamw_kernels,     &attention_kernels, \
+                     &bias_kernels,     &embedding_kernels, &grad_norm_kernels, &linear_kernels,    \
+                     &logprob_kernels,  &quantize_kernels,  &rmsnorm_kernels,   &rope_kernels,      \
+                     &sampling_kernels, &swiglu_kernels};                                           \
+    use_bf16(table);                                                                                \
+    use_int8(table);                                                                                \
+    return table;                                                                                   \
+  }                                                                                                 \
   }
 
 LSP_DECLARE_KERNELS(portable)

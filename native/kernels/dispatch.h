@@ -18,6 +18,7 @@
 #include "kernels/int8/int8.h"
 #include "kernels/linear/linear.h"
 #include "kernels/logprob/logprob.h"
+#include "kernels/quantize/quantize.h"
 #include "kernels/rmsnorm/rmsnorm.h"
 #include "kernels/rope/rope.h"
 #include "kernels/sampling/sampling.h"
@@ -35,6 +36,7 @@ struct Kernels {
   const GradNormKernels* grad_norm;
   const LinearKernels* linear;
   const LogprobKernels* logprob;
+  const QuantizeKernels* quantize;
   const RmsNormKernels* rmsnorm;
   const RopeKernels* rope;
   const SamplingKernels* sampling;

@@ -29,6 +29,7 @@ class Generator {
         options_(options),
         sink_(sink),
         operation_(operation),
+        pool_(c_),
         tree_(prompts_of(requests)),
         waiting_(tree_.order()),
         completions_(requests.size()),
@@ -62,10 +63,10 @@ class Generator {
     std::vector<int32_t> nodes;
     for (size_t i = 0; i < count; ++i)
       nodes.push_back(tree_.end_of(static_cast<size_t>(waiting_[next_ + i])));
-    prefill(model_, tree_, nodes, activations_, operation_, options_.precision);
+    prefill(model_, tree_, nodes, pool_, activations_, operation_, options_.precision);
     for (size_t i = 0; i < count; ++i) {
       const PromptNode& node = tree_[nodes[i]];
-      active_.push_back({waiting_[next_ + i], node.cache.fork(c_)});
+      active_.push_back({waiting_[next_ + i], node.cache.fork(pool_)});
       first_hidden_.push_back(node.hidden.data());
     }
     for (const int32_t node : nodes) tree_.admitted(node);
@@ -173,7 +174,7 @@ class Generator {
 
   void decode_step() {
     if (active_.empty()) return;
-    CachedBatch batch(c_);
+    CachedBatch batch(pool_);
     for (size_t i = 0; i < active_.size(); ++i) batch.append(active_[i].cache, &next_tokens_[i], 1);
     forward(model_, batch.finish(), activations_, operation_, options_.precision);
     hidden_.assign(activations_.hidden,
@@ -186,6 +187,7 @@ class Generator {
   const GenerateOptions& options_;
   const TokenSink& sink_;
   Operation& operation_;
+  KvPool pool_;
   PromptTree tree_;
   std::vector<int32_t> waiting_;  // requests in order of admission, from next_ on
   size_t next_ = 0;

@@ -1,5 +1,6 @@
 #include "model/kv_cache.h"
 
+#include <algorithm>
 #include <cstring>
 
 namespace lsp {
@@ -8,31 +9,65 @@ int64_t kv_block_floats(const ModelConfig& config) {
   return config.layers * kv_layer_floats(config.kv_heads, config.head_size);
 }
 
-KvSequence KvSequence::fork(const ModelConfig& config) const {
-  KvSequence copy = *this;
-  if (length_ % kKvBlock != 0) {
-    auto block = std::make_shared<Buffer>(kv_block_floats(config));
-    std::memcpy(block->data(), blocks_.back()->data(), static_cast<size_t>(block->count()) * sizeof(float));
-    copy.blocks_.back() = std::move(block);
+namespace {
+
+// Of blocks that are taken from the system together: large enough for huge pages.
+constexpr int64_t kSlabFloats = int64_t{4} << 20;
+
+}  // namespace
+
+KvPool::KvPool(const ModelConfig& config) : state_(std::make_shared<State>()) {
+  state_->block_floats = kv_block_floats(config);
+}
+
+float* KvPool::vacant(bool zeroed) {
+  State& s = *state_;
+  std::vector<float*>& from = s.used.empty() ? s.fresh : s.used;
+  const bool is_used = !s.used.empty();
+  if (from.empty()) {
+    const int64_t count = std::max<int64_t>(1, kSlabFloats / s.block_floats);
+    s.slabs.emplace_back(count * s.block_floats);
+    s.used.reserve(s.slabs.size() * static_cast<size_t>(count));  // giving a block back must not fail
+    for (int64_t i = count - 1; i >= 0; --i) s.fresh.push_back(s.slabs.back().data() + i * s.block_floats);
   }
-  return copy;
+  float* block = from.back();
+  from.pop_back();
+  if (zeroed && is_used) std::memset(block, 0, static_cast<size_t>(s.block_floats) * sizeof(float));
+  return block;
+}
+
+KvPool::Block KvPool::owned(float* block) const {
+  return {block, [state = state_](float* done) { state->used.push_back(done); }};
+}
+
+KvPool::Block KvPool::take() { return owned(vacant(true)); }
+
+KvPool::Block KvPool::copy(const Block& block) {
+  float* to = vacant(false);
+  std::memcpy(to, block.get(), static_cast<size_t>(state_->block_floats) * sizeof(float));
+  return owned(to);
+}
+
+KvSequence KvSequence::fork(KvPool& pool) const {
+  KvSequence fork = *this;
+  if (length_ % kKvBlock != 0) fork.blocks_.back() = pool.copy(blocks_.back());
+  return fork;
 }
 
 int64_t CachedBatch::append(KvSequence& sequence, const int32_t* ids, int64_t count) {
   batch_.segments.push_back({batch_.tokens(), count, sequence.length_, nullptr});
   for (int64_t i = 0; i < count; ++i) {
     const int64_t position = sequence.length_++;
-    if (position % kKvBlock == 0)
-      sequence.blocks_.push_back(std::make_shared<Buffer>(kv_block_floats(config_)));
-    batch_.writes.push_back({sequence.blocks_.back()->data(), static_cast<int32_t>(batch_.tokens()),
+    if (position % kKvBlock == 0) sequence.blocks_.push_back(pool_.take());
+    batch_.writes.push_back({sequence.blocks_.back().get(), static_cast<int32_t>(batch_.tokens()),
                              static_cast<int32_t>(position % kKvBlock)});
     batch_.ids.push_back(ids[i]);
     batch_.positions.push_back(static_cast<int32_t>(position));
   }
   table_starts_.push_back(batch_.tables.size());
-  for (const std::shared_ptr<Buffer>& block : sequence.blocks_) {
+  for (const KvPool::Block& block : sequence.blocks_) {
     batch_.tables.push_back(static_cast<int32_t>(batch_.blocks.size()));
-    batch_.blocks.push_back(block->data());
+    batch_.blocks.push_back(block.get());
   }
   return batch_.tokens() - 1;
 }

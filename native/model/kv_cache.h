@@ -13,15 +13,38 @@ namespace lsp {
 
 int64_t kv_block_floats(const ModelConfig& config);
 
+// Where blocks come from, and go to when no sequence holds them any longer: taking each from the system would
+// cost more than writing it.
+class KvPool {
+ public:
+  using Block = std::shared_ptr<float>;
+
+  explicit KvPool(const ModelConfig& config);
+  // Zeros.
+  Block take();
+  // A copy of another.
+  Block copy(const Block& block);
+
+ private:
+  struct State {
+    int64_t block_floats;
+    std::vector<Buffer> slabs;
+    std::vector<float*> fresh, used;  // zeros; whatever was left in them
+  };
+  float* vacant(bool zeroed);
+  Block owned(float* block) const;
+  std::shared_ptr<State> state_;  // lives as long as any block
+};
+
 class KvSequence {
  public:
   int64_t length() const { return length_; }
   // Another sequence with the same past.
-  KvSequence fork(const ModelConfig& config) const;
+  KvSequence fork(KvPool& pool) const;
 
  private:
   friend class CachedBatch;
-  std::vector<std::shared_ptr<Buffer>> blocks_;
+  std::vector<KvPool::Block> blocks_;
   int64_t length_ = 0;
 };
 
@@ -29,14 +52,14 @@ class KvSequence {
 // once. The sequences must outlive the batch.
 class CachedBatch {
  public:
-  explicit CachedBatch(const ModelConfig& config) : config_(config) {}
+  explicit CachedBatch(KvPool& pool) : pool_(pool) {}
 
   // Returns the batch row of the last token.
   int64_t append(KvSequence& sequence, const int32_t* ids, int64_t count);
   TokenBatch finish();
 
  private:
-  const ModelConfig& config_;
+  KvPool& pool_;
   TokenBatch batch_;
   std::vector<size_t> table_starts_;
 };

@@ -46,7 +46,7 @@ Learner::Learner(Model& model, int64_t activation_bytes, bool recompute)
   model.check_language_model();
   LSP_CHECK(model.weight_type() == WeightType::f32 || model.parameters().adapter() != nullptr,
             "INVALID_ARGUMENT",
-            "Expected a model with weights in f32 but this one holds them in bf16, frozen.");
+            "Expected a model with weights in f32 but this one holds them in another form, frozen.");
 }
 
 int64_t Learner::activation_bytes_per_token(const ModelConfig& c, bool recompute) {

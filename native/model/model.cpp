@@ -17,9 +17,48 @@ Model::Model(const ModelConfig& config, int threads, WeightType weights, Compute
       weight_type_(weights),
       compute_(compute),
       weights_(static_cast<size_t>(parameters_.count())),
-      revisions_(static_cast<size_t>(parameters_.count())),
       frequency_(static_cast<size_t>(config.head_size / 2)) {
   rope_frequencies(frequency_.data(), config.head_size, config.rope_theta, config.rope_scaling);
+}
+
+StoredType Model::held_type(int parameter, StoredType type) const {
+  const ParameterSpec& spec = parameters_[parameter];
+  const bool in_layer = parameter != parameters_.embedding() && parameter != parameters_.head();
+  if (parameter >= parameters_.own_count() || !spec.is_matrix()) return StoredType::f32;
+  switch (weight_type_) {
+    case WeightType::f32:
+      return StoredType::f32;
+    case WeightType::bf16:
+      return StoredType::bf16;
+    case WeightType::stored:
+      return in_layer || type == StoredType::bf16 ? type : StoredType::f32;
+    case WeightType::int8:
+      return in_layer && spec.columns % stored_format(StoredType::q8_0).block_elements == 0
+                 ? StoredType::q8_0
+                 : StoredType::bf16;
+  }
+  return StoredType::f32;
+}
+
+Model::Held Model::new_held(Buffer values, StoredType type) {
+  return {std::make_shared<Buffer>(std::move(values)), type, ++last_revision_};
+}
+
+Model::Held Model::hold(int parameter, Buffer panels) {
+  const StoredType type = held_type(parameter, StoredType::f32);
+  if (type == StoredType::bf16) panels = narrow_panels(panels);
+  if (type == StoredType::q8_0) panels = quantized_rows(parameters_[parameter], panels);
+  return new_held(std::move(panels), type);
+}
+
+Model::Held Model::load_held(const TensorLocation& tensor, int parameter, const Operation& operation) {
+  const ParameterSpec& spec = parameters_[parameter];
+  const StoredType type = held_type(parameter, tensor.type);
+  const bool is_panels = type == StoredType::f32 || type == StoredType::bf16;
+  if (!is_panels && type == tensor.type) return new_held(read_rows(tensor, spec, operation), type);
+  Buffer panels = read_tensor(tensor, spec, operation);
+  return type == StoredType::bf16 ? new_held(narrow_panels(panels), type)
+                                  : hold(parameter, std::move(panels));
 }
 
 void Model::load(const std::vector<TensorLocation>& tensors, const Operation& operation) {
@@ -27,8 +66,7 @@ void Model::load(const std::vector<TensorLocation>& tensors, const Operation& op
   for (const TensorLocation& tensor : tensors) {
     operation.poll();
     const int index = parameters_.find(tensor.name);
-    Buffer values = read_tensor(tensor, parameters_[index], operation);
-    publish(index, std::make_shared<Buffer>(is_narrow(index) ? narrow_panels(values) : std::move(values)));
+    weights_[static_cast<size_t>(index)] = load_held(tensor, index, operation);
   }
 }
 
@@ -37,14 +75,14 @@ void Model::attach_adapter(const LoraShape& shape, uint64_t seed, const std::vec
   check_loaded();
   ParameterList next = parameters_;
   next.adapt(shape);
-  std::vector<std::shared_ptr<Buffer>> weights(weights_.begin(), weights_.begin() + next.own_count());
+  std::vector<Held> weights(weights_.begin(), weights_.begin() + next.own_count());
   weights.resize(static_cast<size_t>(next.count()));
   for (int i = 0; i < next.own_count() && tensors.empty(); ++i) {
     const AdapterPair* pair = next.adapter_of(i);
     if (pair == nullptr) continue;
     operation.poll();
     for (const int part : {pair->a, pair->b}) {
-      weights[static_cast<size_t>(part)] =
+      weights[static_cast<size_t>(part)].values =
           std::make_shared<Buffer>(initial_adapter_values(next[part], part == pair->a, seed, i));
     }
   }
@@ -53,32 +91,27 @@ void Model::attach_adapter(const LoraShape& shape, uint64_t seed, const std::vec
     const int index = next.find(tensor.name);
     LSP_CHECK(index >= next.own_count(), "INVALID_MODEL_FILE",
               "Expected tensors of the adapter but received '" + tensor.name + "'.");
-    weights[static_cast<size_t>(index)] =
+    weights[static_cast<size_t>(index)].values =
         std::make_shared<Buffer>(read_tensor(tensor, next[index], operation));
   }
   for (int i = next.own_count(); i < next.count(); ++i) {
-    LSP_CHECK(weights[static_cast<size_t>(i)] != nullptr, "INVALID_MODEL_FILE",
+    LSP_CHECK(weights[static_cast<size_t>(i)].values != nullptr, "INVALID_MODEL_FILE",
               "Expected a value for '" + next[i].name + "' in the adapter.");
   }
   parameters_ = std::move(next);
   weights_ = std::move(weights);
-  revisions_.resize(weights_.size());
   ++adapter_generation_;
   bump_version();
 }
 
 void Model::merge_adapter(const Operation& operation) {
   LSP_CHECK(parameters_.adapter() != nullptr, "INVALID_ARGUMENT", "Expected a model with an adapter.");
-  std::vector<std::shared_ptr<Buffer>> weights(weights_.begin(), weights_.begin() + parameters_.own_count());
+  std::vector<Held> weights(weights_.begin(), weights_.begin() + parameters_.own_count());
   for (int i = 0; i < parameters_.own_count(); ++i) {
     if (parameters_.adapter_of(i) == nullptr) continue;
     operation.poll();
-    Buffer merged = merged_matrix(*this, i);
-    weights[static_cast<size_t>(i)] =
-        std::make_shared<Buffer>(is_narrow(i) ? narrow_panels(merged) : std::move(merged));
+    weights[static_cast<size_t>(i)] = hold(i, merged_matrix(*this, i));
   }
-  for (int i = 0; i < parameters_.own_count(); ++i)
-    if (parameters_.adapter_of(i) != nullptr) revisions_[static_cast<size_t>(i)] = ++last_revision_;
   weights_ = std::move(weights);
   parameters_.drop_adapter();
   ++adapter_generation_;
@@ -98,13 +131,29 @@ void Model::check_language_model() const {
             "Expected a model with a language-model head but this one has a scoring head.");
 }
 
-Panels Model::panels(int parameter) const {
+bool Model::is_in_rows(int parameter) const {
+  const StoredType type = held(parameter).type;
+  return type != StoredType::f32 && type != StoredType::bf16;
+}
+
+Panels Model::decoded(int parameter) {
+  const ParameterSpec& spec = parameters_[parameter];
+  Buffer& panels = decoded_[next_decoded_++ % kDecoded];
+  panels.reserve(spec.stored_floats());
+  kernels_.quantize->decode(exec_, {panels.data(), reinterpret_cast<const uint8_t*>(weight(parameter)),
+                                    held(parameter).type, spec.rows, spec.columns});
+  return panels.data();
+}
+
+Panels Model::panels(int parameter) {
+  if (is_in_rows(parameter)) return decoded(parameter);
   const float* values = weight(parameter);
-  return is_narrow(parameter) ? Panels(reinterpret_cast<const uint16_t*>(values)) : Panels(values);
+  return held(parameter).type == StoredType::bf16 ? Panels(reinterpret_cast<const uint16_t*>(values))
+                                                  : Panels(values);
 }
 
 std::shared_ptr<Buffer> Model::writable(int parameter) {
-  std::shared_ptr<Buffer>& current = weights_[static_cast<size_t>(parameter)];
+  const std::shared_ptr<Buffer>& current = held(parameter).values;
   if (current != nullptr && current.use_count() == 1) {
     // The last other owner may have read it on another thread just before it let go.
     std::atomic_thread_fence(std::memory_order_acquire);
@@ -114,11 +163,10 @@ std::shared_ptr<Buffer> Model::writable(int parameter) {
 }
 
 void Model::publish(int parameter, std::shared_ptr<Buffer> values) {
-  weights_[static_cast<size_t>(parameter)] = std::move(values);
-  revisions_[static_cast<size_t>(parameter)] = ++last_revision_;
+  weights_[static_cast<size_t>(parameter)] = {std::move(values), StoredType::f32, ++last_revision_};
 }
 
-std::vector<float> Model::read(int parameter) const {
+std::vector<float> Model::read(int parameter) {
   LSP_CHECK(is_loaded(parameter), "INVALID_ARGUMENT",
             "Expected a loaded parameter but '" + parameters_[parameter].name + "' has no value yet.");
   const ParameterSpec& spec = parameters_[parameter];
@@ -135,8 +183,7 @@ void Model::write(int parameter, const std::vector<float>& values) {
                 std::to_string(values.size()) + ".");
   Buffer packed(spec.stored_floats());
   pack_parameter(spec, values.data(), packed.data());
-  publish(parameter,
-          std::make_shared<Buffer>(is_narrow(parameter) ? narrow_panels(packed) : std::move(packed)));
+  weights_[static_cast<size_t>(parameter)] = hold(parameter, std::move(packed));
   bump_version();
 }
 
@@ -144,15 +191,20 @@ void Model::save(const std::string& path, StoredType type, const Operation& oper
   check_loaded();
   std::vector<TensorToWrite> tensors;
   for (int i = 0; i < parameters_.own_count(); ++i) {
-    tensors.push_back({parameters_[i].name, &parameters_[i], panels(i), {}});
-    // One at a time, while it is being written.
-    if (parameters_.adapter_of(i) != nullptr)
+    tensors.push_back({parameters_[i].name, &parameters_[i], {}, {}});
+    // Those that have to be made: one at a time, while it is being written.
+    if (parameters_.adapter_of(i) != nullptr) {
       tensors.back().make = [this, i] { return merged_matrix(*this, i); };
+    } else if (is_in_rows(i)) {
+      tensors.back().make = [this, i] { return widened_panels(parameters_[i], panels(i)); };
+    } else {
+      tensors.back().stored = panels(i);
+    }
   }
   write_safetensors(path, type, tensors, {{"format", "pt"}}, operation);
 }
 
-void Model::save_adapter(const std::string& path, StoredType type, const Operation& operation) const {
+void Model::save_adapter(const std::string& path, StoredType type, const Operation& operation) {
   LSP_CHECK(parameters_.adapter() != nullptr, "INVALID_ARGUMENT", "Expected a model with an adapter.");
   std::vector<TensorToWrite> tensors;
   for (int i = parameters_.own_count(); i < parameters_.count(); ++i)
@@ -164,7 +216,7 @@ void Model::save_adapter(const std::string& path, StoredType type, const Operati
 std::unique_ptr<Model> Model::clone(bool with_adapter) const {
   auto copy = std::make_unique<Model>(config_, exec_.threads(), weight_type_, compute_, kernels_);
   copy->weights_ = weights_;
-  copy->revisions_.resize(weights_.size());
+  copy->last_revision_ = last_revision_;
   if (with_adapter) {
     copy->parameters_ = parameters_;
   } else {
@@ -176,7 +228,7 @@ std::unique_ptr<Model> Model::clone(bool with_adapter) const {
 
 int64_t Model::weight_bytes() const {
   int64_t floats = 0;
-  for (const std::shared_ptr<Buffer>& buffer : weights_) floats += buffer == nullptr ? 0 : buffer->count();
+  for (const Held& held : weights_) floats += held.values == nullptr ? 0 : held.values->count();
   return 4 * floats + int8_.bytes();
 }
 

@@ -132,6 +132,20 @@ Buffer narrow_panels(const Buffer& panels) {
   return narrow;
 }
 
+Buffer quantized_rows(const ParameterSpec& spec, const Buffer& panels) {
+  const StoredFormat format = stored_format(StoredType::q8_0);
+  const int64_t row_bytes = spec.columns / format.block_elements * format.block_bytes;
+  Buffer rows((spec.rows * row_bytes + 3) / 4);
+  uint8_t* to = reinterpret_cast<uint8_t*>(rows.data());
+  std::vector<float> values(static_cast<size_t>(kPanel * spec.columns));
+  for (int64_t panel = 0; panel < panel_count(spec.rows); ++panel) {
+    const int64_t height = std::min<int64_t>(kPanel, spec.rows - panel * kPanel);
+    unpack_panel(spec, panel, panels.data(), values.data());
+    quantize_q8_0(values.data(), height * spec.columns, to + panel * kPanel * row_bytes);
+  }
+  return rows;
+}
+
 Buffer widened_panels(const ParameterSpec& spec, const Panels& stored) {
   Buffer wide(spec.stored_floats());
   for (int64_t i = 0; i < wide.count(); ++i)

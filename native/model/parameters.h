@@ -1,8 +1,8 @@
 // The parameters of a model: names and shapes as Hugging Face has them, storage in the layout that kernels
 // read.
 //
-// Matrices (N, K) are stored only as panels of 32 rows (kernels/linear/panels.h), vectors as they are. The
-// matrices of a frozen model may be bfloat16; everything else is f32.
+// Matrices (N, K) are stored as panels of 32 rows (kernels/linear/panels.h), vectors as they are, in f32. The
+// matrices of a frozen model may be bfloat16 panels, or rows of blocks as in a file (WeightType).
 // Storage is shared between clones and replaced, never written, while it is shared: a clone stays frozen for
 // free until the other side changes.
 #pragma once
@@ -46,8 +46,11 @@ struct AdapterPair {
   int slot;  // among the projections of the same input: k and up are 1, v is 2, all others 0
 };
 
-// How the matrices of a model are held in memory.
-enum class WeightType { f32, bf16 };
+// How the matrices of a model are held in memory; all but f32 make a model frozen. `stored`: those of the
+// layers as the file has them, decoded one at a time when they are needed, to the same bits. `int8`: the
+// same, from blocks of 32 int8 with a scale (q8_0), to which other values are rounded, and the embedding in
+// bf16.
+enum class WeightType { f32, bf16, stored, int8 };
 // What the products of matrices are computed in; everything between them is f32.
 enum class Compute { f32, bf16 };
 
@@ -106,6 +109,8 @@ void pack_parameter(const ParameterSpec& spec, const float* values, float* store
 void unpack_parameter(const ParameterSpec& spec, const Panels& stored, float* values);
 // Panels in bfloat16, rounded to nearest, in a buffer of half as many floats.
 Buffer narrow_panels(const Buffer& panels);
+// Rows of q8_0 blocks of a matrix whose rows are whole blocks.
+Buffer quantized_rows(const ParameterSpec& spec, const Buffer& panels);
 // A copy of a matrix in f32 panels.
 Buffer widened_panels(const ParameterSpec& spec, const Panels& stored);
 // Rows [32 panel, ..) of a matrix: packs / unpacks at most 32 row-major rows.

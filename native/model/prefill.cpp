@@ -7,18 +7,18 @@ namespace lsp {
 namespace {
 
 // Nodes whose parents are ready, packed into batches of kPrefillTokens.
-void prefill_round(Model& model, PromptTree& tree, const std::vector<int32_t>& round,
+void prefill_round(Model& model, PromptTree& tree, const std::vector<int32_t>& round, KvPool& pool,
                    Activations& activations, const Operation& operation, Precision precision) {
   const ModelConfig& c = model.config();
   for (const int32_t node : round) {
     const int32_t parent = tree[node].parent;
-    if (parent >= 0) tree[node].cache = tree[parent].cache.fork(c);
+    if (parent >= 0) tree[node].cache = tree[parent].cache.fork(pool);
   }
   size_t at = 0;
   int64_t done = 0;  // tokens of node round[at] already computed
   while (at < round.size()) {
     operation.poll();
-    CachedBatch batch(c);
+    CachedBatch batch(pool);
     std::vector<std::pair<int32_t, int64_t>> ended;  // node, row of its last token
     int64_t space = kPrefillTokens;
     while (at < round.size() && space > 0) {
@@ -46,8 +46,8 @@ void prefill_round(Model& model, PromptTree& tree, const std::vector<int32_t>& r
 
 }  // namespace
 
-void prefill(Model& model, PromptTree& tree, const std::vector<int32_t>& ends, Activations& activations,
-             const Operation& operation, Precision precision) {
+void prefill(Model& model, PromptTree& tree, const std::vector<int32_t>& ends, KvPool& pool,
+             Activations& activations, const Operation& operation, Precision precision) {
   std::vector<int32_t> missing;
   for (const int32_t end : ends) {
     for (int32_t node = end; node >= 0 && !tree[node].ready; node = tree[node].parent) {
@@ -61,7 +61,7 @@ void prefill(Model& model, PromptTree& tree, const std::vector<int32_t>& ends, A
       const int32_t parent = tree[node].parent;
       (parent < 0 || tree[parent].ready ? round : later).push_back(node);
     }
-    prefill_round(model, tree, round, activations, operation, precision);
+    prefill_round(model, tree, round, pool, activations, operation, precision);
     missing = std::move(later);
   }
 }

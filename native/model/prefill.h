@@ -11,7 +11,7 @@ constexpr int64_t kPrefillTokens = 512;
 
 // Computes the nodes on the paths to `ends` that are not there yet: their caches, and the hidden state of the
 // last token where prompts end.
-void prefill(Model& model, PromptTree& tree, const std::vector<int32_t>& ends, Activations& activations,
-             const Operation& operation, Precision precision = Precision::exact);
+void prefill(Model& model, PromptTree& tree, const std::vector<int32_t>& ends, KvPool& pool,
+             Activations& activations, const Operation& operation, Precision precision = Precision::exact);
 
 }  // namespace lsp

@@ -50,6 +50,7 @@ void for_last_hidden(Model& model, const std::vector<std::vector<int32_t>>& prom
                      const Operation& operation, const Run& run) {
   std::vector<const std::vector<int32_t>*> pointers;
   for (const std::vector<int32_t>& prompt : prompts) pointers.push_back(&prompt);
+  KvPool pool(model.config());
   PromptTree tree(pointers);
   const std::vector<int32_t> order = tree.order();
   Activations activations(model.config(), kPrefillTokens, Keep::nothing);
@@ -59,7 +60,7 @@ void for_last_hidden(Model& model, const std::vector<std::vector<int32_t>>& prom
                                        order.begin() + static_cast<int64_t>(end));
     std::vector<int32_t> nodes;
     for (const int32_t index : indices) nodes.push_back(tree.end_of(static_cast<size_t>(index)));
-    prefill(model, tree, nodes, activations, operation);
+    prefill(model, tree, nodes, pool, activations, operation);
     std::vector<float> hidden;
     for (const int32_t node : nodes)
       hidden.insert(hidden.end(), tree[node].hidden.begin(), tree[node].hidden.end());

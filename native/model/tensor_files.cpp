@@ -104,36 +104,70 @@ static void read_values(const TensorLocation& t, const uint8_t* raw, int64_t cou
             "Expected finite values but tensor '" + t.name + "' in '" + t.path + "' holds NaN or infinity.");
 }
 
-Buffer read_tensor(const TensorLocation& t, const ParameterSpec& spec, const Operation& operation) {
-  // Without waiting: opening a pipe would block for ever.
-  const File file(t.path, O_RDONLY | O_NONBLOCK, "open");
-  check_location(t, spec, file.size());
-  Buffer values(spec.stored_floats());
-  float* stored = values.data();
-  const int64_t width = spec.is_matrix() ? spec.columns : spec.rows;
-  const int64_t row_bytes = t.bytes / (spec.is_matrix() ? spec.rows : 1);
-  std::vector<uint8_t> raw(static_cast<size_t>(row_bytes * (spec.is_matrix() ? kPanel : 1)));
-  if (!spec.is_matrix()) {
-    file.read(raw.data(), row_bytes, t.offset);
-    read_values(t, raw.data(), width, stored);
-    return values;
+// A matrix in a file, 32 rows at a time.
+class MatrixReader {
+ public:
+  MatrixReader(const TensorLocation& t, const ParameterSpec& spec)
+      : t_(t),
+        spec_(spec),
+        // Without waiting: opening a pipe would block for ever.
+        file_(t.path, O_RDONLY | O_NONBLOCK, "open") {
+    check_location(t, spec, file_.size());
+    row_bytes_ = t.bytes / (spec.is_matrix() ? spec.rows : 1);
   }
-  std::vector<float> rows(static_cast<size_t>(kPanel * width));
-  for (int64_t panel = 0; panel < panel_count(spec.rows); ++panel) {
-    operation.poll();
-    const int64_t first = panel * kPanel, height = std::min<int64_t>(kPanel, spec.rows - first);
-    if (t.rope_permuted) {
+
+  const File& file() const { return file_; }
+  int64_t row_bytes() const { return row_bytes_; }
+
+  // Reads those of a panel and refuses values that are not finite; `values` gets them dequantized.
+  void read_panel(int64_t panel, uint8_t* raw, float* values) const {
+    const int64_t first = panel * kPanel, height = std::min<int64_t>(kPanel, spec_.rows - first);
+    if (t_.rope_permuted) {
       for (int64_t i = 0; i < height; ++i) {
-        file.read(raw.data() + i * row_bytes, row_bytes,
-                  t.offset + source_row(spec, true, first + i) * row_bytes);
+        file_.read(raw + i * row_bytes_, row_bytes_,
+                   t_.offset + source_row(spec_, true, first + i) * row_bytes_);
       }
     } else {
-      file.read(raw.data(), height * row_bytes, t.offset + first * row_bytes);
+      file_.read(raw, height * row_bytes_, t_.offset + first * row_bytes_);
     }
-    read_values(t, raw.data(), height * width, rows.data());
-    pack_panel(spec, panel, rows.data(), stored);
+    read_values(t_, raw, height * spec_.columns, values);
   }
-  return values;
+
+ private:
+  const TensorLocation& t_;
+  const ParameterSpec& spec_;
+  const File file_;
+  int64_t row_bytes_ = 0;
+};
+
+Buffer read_tensor(const TensorLocation& t, const ParameterSpec& spec, const Operation& operation) {
+  const MatrixReader reader(t, spec);
+  Buffer stored(spec.stored_floats());
+  std::vector<uint8_t> raw(static_cast<size_t>(reader.row_bytes() * (spec.is_matrix() ? kPanel : 1)));
+  if (!spec.is_matrix()) {
+    reader.file().read(raw.data(), reader.row_bytes(), t.offset);
+    read_values(t, raw.data(), spec.rows, stored.data());
+    return stored;
+  }
+  std::vector<float> values(static_cast<size_t>(kPanel * spec.columns));
+  for (int64_t panel = 0; panel < panel_count(spec.rows); ++panel) {
+    operation.poll();
+    reader.read_panel(panel, raw.data(), values.data());
+    pack_panel(spec, panel, values.data(), stored.data());
+  }
+  return stored;
+}
+
+Buffer read_rows(const TensorLocation& t, const ParameterSpec& spec, const Operation& operation) {
+  const MatrixReader reader(t, spec);
+  Buffer rows((spec.rows * reader.row_bytes() + 3) / 4);
+  uint8_t* raw = reinterpret_cast<uint8_t*>(rows.data());
+  std::vector<float> values(static_cast<size_t>(kPanel * spec.columns));
+  for (int64_t panel = 0; panel < panel_count(spec.rows); ++panel) {
+    operation.poll();
+    reader.read_panel(panel, raw + panel * kPanel * reader.row_bytes(), values.data());
+  }
+  return rows;
 }
 
 namespace {

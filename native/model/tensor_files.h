@@ -24,6 +24,8 @@ struct TensorLocation {
 // Reads one tensor in stored layout. Nothing is allocated before shape, size and range have been checked
 // against the real file. Throws Error("INVALID_MODEL_FILE" | "IO_ERROR" | "OUT_OF_MEMORY").
 Buffer read_tensor(const TensorLocation& location, const ParameterSpec& spec, const Operation& operation);
+// The same of a matrix whose rows stay as the file has them, one after another, in the parameter's order.
+Buffer read_rows(const TensorLocation& location, const ParameterSpec& spec, const Operation& operation);
 
 struct TensorToWrite {
   std::string name;

@@ -60,6 +60,18 @@ const MODEL: ModelBench = {
   model: 'model.gguf',
   workload: W1,
   phases: [phase('prefill', 0.6), phase('decode 32', 0.5), phase('step', 0.745)],
+  profile: [
+    {
+      phase: 'update',
+      kernel: 'linear forward',
+      seconds: 3,
+      share: 0.75,
+      calls: 7,
+      gflops: 300,
+      gigabytesPerSecond: 2,
+    },
+    { phase: 'update', kernel: 'rest', seconds: 1, share: 0.25, calls: 0, gflops: 0, gigabytesPerSecond: 0 },
+  ],
   steps: [
     {
       step: 1,
@@ -95,7 +107,14 @@ test('a chart a pass, along the number of tokens; a table an operation', async (
 test('the phases of a model', async () => {
   const report = modelReport(MODEL);
   expect(report.headline).toBe('A step of training takes 2.00 s, 75 % of the limit');
-  expect(await renderPage(report)).toContain('8 queries × 4 answers, 64 tokens of prompt');
+  const page = await renderPage(report);
+  expect(page).toContain('8 queries × 4 answers, 64 tokens of prompt');
+  expect(page).toContain('Where the time of update goes');
+  const { charts } = dataIn(page) as { charts: Record<string, object> };
+  expect(charts['profile-of-phases']).toMatchObject({
+    along: { positions: ['linear forward', 'rest'] },
+    series: [{ name: 'update', values: [0.75, 0.25] }],
+  });
 });
 
 describeWithBrowser('in a browser', () => {

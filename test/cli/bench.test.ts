@@ -2,7 +2,15 @@
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { benchKernels, benchOps, type KernelBench, type ModelBench } from '../../lib';
+import {
+  benchKernels,
+  benchOps,
+  type KernelBench,
+  kernelTimes,
+  type ModelBench,
+  openTraining,
+} from '../../lib';
+import { bodyWeights, workloadWork } from '../../lib/bench/operations';
 import { writeTinyModel } from '../support/tiny-model';
 import { launch, lsp, values } from './support';
 
@@ -18,7 +26,8 @@ const quick = ['bench', '--seconds-per-case', '0', '--threads', '1'];
 
 describe('kernels', () => {
   test('--json has the machine, and every case of every kernel with a finite share', async () => {
-    const { code, stdout, stderr } = await lsp([...quick, '--model', model, '--rows', '1', '128', '--json']);
+    const sizes = ['--rows', '1', '128', '--products', '128x32x32'];
+    const { code, stdout, stderr } = await lsp([...quick, '--model', model, ...sizes, '--json']);
     expect(stderr).toMatch(/^measuring the machine\nmeasuring adamw\n/);
     expect(code).toBe(0);
     const [result] = values(stdout) as unknown as (KernelBench & { kind: string })[];
@@ -52,9 +61,29 @@ describe('kernels', () => {
     expect(readFileSync(page, 'utf8')).toContain('Cases of rmsnorm');
   });
 
+  test('products of any sizes', async () => {
+    const chosen = ['--ops', 'product', '--products', '3x5x7', '128x32x40', '--json'];
+    const { code, stdout } = await lsp([...quick, ...chosen]);
+    expect(code).toBe(0);
+    const [{ kernels }] = values(stdout) as unknown as [KernelBench];
+    expect(kernels.map(({ name }) => name)).toEqual([
+      'forward T=3 K=5 N=7',
+      'forward T=128 K=32 N=40',
+      'backward input T=128 K=32 N=40',
+      'backward weight T=128 K=32 N=40',
+    ]);
+    for (const { name, gflops, seconds } of kernels) {
+      const [t, k, n] = [...name.matchAll(/\d+/g)].map(Number);
+      expect((gflops * seconds * 1e9) / (2 * t! * k! * n!)).toBeCloseTo(1, 9);
+    }
+  });
+
   test.each([
     [['--ops', 'linaer'], "Did you mean 'linear'?"],
     [['--rows', '0'], 'for `--rows` but received 0'],
+    [['--products', '32x576'], 'Expected three sizes'],
+    [['--products', '32x0x1'], 'for `--products` but received 0'],
+    [['--end-to-end', '--model', 'tiny', '--products', '1x1x1'], 'Expected no `--products` beside'],
     [['--rows', '65537'], 'at most 65536 for `--rows`'],
     [['--threads', '257'], 'for `--threads` but received 257'],
     [['--seconds-per-case', '-1'], 'for `--seconds-per-case` but received -1'],
@@ -130,5 +159,34 @@ describe('end to end', () => {
     }
     expect(result!.steps.map(({ step }) => step)).toEqual([1, 2]);
     expect(existsSync(page)).toBe(true);
+
+    // The kernels did what the operation count says, and what they did not take is the rest.
+    const { geometry, workload, profile } = result!;
+    const of = (phase: string) => profile.filter((one) => one.phase === phase);
+    const products = of('reference').find(({ kernel }) => kernel === 'linear forward')!;
+    const expected = (2 * bodyWeights(geometry) * workloadWork(workload).tokens) / 1e9;
+    expect((products.gflops * products.seconds) / expected).toBeCloseTo(1, 9);
+    for (const phase of ['rollout', 'reference', 'update']) {
+      const entries = of(phase);
+      expect(entries.at(-1)).toMatchObject({ kernel: 'rest', calls: 0 });
+      expect(entries.at(-1)!.seconds).toBeGreaterThan(0);
+      expect(entries.filter(({ kernel, calls }) => kernel !== 'rest' && calls < 1)).toEqual([]);
+    }
+    expect(of('update').map(({ kernel }) => kernel)).toEqual(
+      expect.arrayContaining(['linear backward weight', 'attention backward', 'logprob backward', 'adamw']),
+    );
+    expect(of('rollout').map(({ kernel }) => kernel)).not.toContain('adamw');
+  });
+
+  test('timed kernels compute the same bits', async () => {
+    const measure = async (profile: boolean) => {
+      await using training = await openTraining(model, { threads: 1, profile });
+      const before = kernelTimes();
+      const logprobs = await training.model.logprobs([Int32Array.of(1, 2, 3, 4, 5, 6, 7, 8)]);
+      return { logprobs, counts: JSON.stringify(kernelTimes()) !== JSON.stringify(before) };
+    };
+    const [plain, timed] = [await measure(false), await measure(true)];
+    expect([plain.counts, timed.counts]).toEqual([false, true]);
+    expect(timed.logprobs).toEqual(plain.logprobs);
   });
 });

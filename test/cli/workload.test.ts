@@ -33,6 +33,13 @@ test('of a huge run there are as many as fill a micro-batch', () => {
   expect(tokens).toBeLessThan(capacity + 256 + 64);
 });
 
+test('of activations that are computed again there is room for more of them', () => {
+  const huge = { queries: 4096, answers: 4096, maxNewTokens: 64, memoryBudget: 2 ** 29 };
+  const count = (options: object) =>
+    tokensOf({ ...huge, ...options }).reduce((sum, { completions }) => sum + completions.length, 0);
+  expect(count({ activations: 'recompute' })).toBeGreaterThan(3 * count({ activations: 'keep' }));
+});
+
 test('answers as long as the context leave a prompt of a token, which the learner refuses', () => {
   expect(tokensOf({ queries: 1, answers: 2, maxNewTokens: 10_000 })[0]!.prompt).toBe(1);
 });

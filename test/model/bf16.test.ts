@@ -76,7 +76,7 @@ it('cannot be trained', async () => {
   );
 });
 
-it('knows two types', async () => {
+it('knows its types', async () => {
   const loading = LanguageModel.load('tiny', { dtype: 'f16' as 'f32' });
   expectError(await rejectionOf(loading), 'INVALID_ARGUMENT', /dtype/);
 });

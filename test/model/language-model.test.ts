@@ -47,7 +47,7 @@ describe('loading', () => {
     ['half a thread', { threads: 1.5 }, 'INVALID_ARGUMENT', /`threads`/],
     ['a device that is not there', { device: 'cuda' }, 'INVALID_ARGUMENT', /processor only/],
     ['an unknown device', { device: 'gpu' }, 'INVALID_ARGUMENT', /`device`/],
-    ['an unknown type', { dtype: 'int8' }, 'INVALID_ARGUMENT', /`dtype`/],
+    ['an unknown type', { dtype: 'int4' }, 'INVALID_ARGUMENT', /`dtype`/],
     ['no budget', { memoryBudget: 0 }, 'INVALID_ARGUMENT', /`memoryBudget`/],
     ['a signal that is none', { signal: {} }, 'INVALID_ARGUMENT', /`signal`/],
   ])('%s', async (_, options, code, message) => {

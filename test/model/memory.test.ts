@@ -67,11 +67,11 @@ test('what does not fit is refused, and counted as it is stored', () => {
   const narrow = config({ hiddenSize: 2 ** 19, intermediateSize: 1, numHeads: 1, headSize: 2, vocabSize: 1 });
   const available = 8 * narrow.parameterCount;
   expectError(
-    errorOf(() => requireWeightsFit(narrow, 'f32', available)),
+    errorOf(() => requireWeightsFit({ config: narrow, tensors: [] }, 'f32', available)),
     'OUT_OF_MEMORY',
     /parameters in f32/,
   );
-  requireWeightsFit(narrow, 'f32', weightBytes(narrow));
+  requireWeightsFit({ config: narrow, tensors: [] }, 'f32', weightBytes(narrow));
   expect(errorOf(() => requireLearnerFits(narrow, { availableBytes: learnerBytes(narrow) - 1 })).code).toBe(
     'OUT_OF_MEMORY',
   );

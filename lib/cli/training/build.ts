@@ -46,6 +46,7 @@ export async function makeLearner(
     learningRate: scheduleOf(options),
     weightDecay: options.weightDecay,
     maxGradNorm: options.maxGradNorm,
+    gradientCheckpointing: options.activations === 'recompute',
     ...(lora && { lora: adapter === undefined ? lora : { adapter } }),
   });
 }

@@ -2,7 +2,7 @@
 import { statfs } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import { LspError } from '../../errors';
-import type { ModelConfig } from '../../model/types';
+import type { ModelSource } from '../../model/formats';
 import { statusOf, withIoErrors } from '../../disk/files';
 import {
   checkMemory,
@@ -19,12 +19,13 @@ import { workloadOf } from './workload';
 
 /** @throws LspError OUT_OF_MEMORY, IO_ERROR (no room for a checkpoint) */
 export async function preflight(
-  config: ModelConfig,
+  source: ModelSource,
   options: TrainOptions,
   directory: string,
   output: Output,
 ): Promise<void> {
-  const memory = estimateTrainingMemory(config, workloadOf(config, options));
+  const { config } = source;
+  const memory = estimateTrainingMemory(config, workloadOf(source, options));
   const checkpoint = checkpointBytes(config, adapterSizeOf(config, options));
   const free = await freeBytes(directory);
   output.value({ event: 'preflight', memory, checkpointBytes: checkpoint, freeDiskBytes: free });

@@ -19,7 +19,7 @@ import { RewardModel } from '../../rewards/reward-model';
 import type { Checkpoint } from '../../run/checkpoints';
 import { statusOf } from '../../disk/files';
 import { fingerprintModel, verifyStartingModel, type StartingModel } from '../../model/fingerprint';
-import { estimateTrainingMemory } from '../../run/memory-estimate';
+import { keyValueCacheBytes } from '../../run/memory-estimate';
 import { RunDirectory } from '../../run/run-directory';
 import { loraOf, weightTypeOf } from '../../run/lora-options';
 import { resolveTrainOptions, resumeTrainOptions, type TrainOptions } from '../../run/train-options';
@@ -34,7 +34,7 @@ import { preflight } from './preflight';
 import { ProbeLog } from './probe-log';
 import { TrainingReport } from './report';
 import { summarize } from './summary';
-import { longestGroups, workloadOf } from './workload';
+import { longestGroups, REFERENCE_TYPE, tokensOf } from './workload';
 
 export interface TrainRequest {
   /** Options that the user gave. */
@@ -107,7 +107,7 @@ class Session {
     const started = performance.now();
     const plan =
       request.resume === undefined ? await this.#planNew(request) : await this.#planResume(request);
-    await preflight(openModelSource(plan.startingModel.path).config, plan.options, plan.path, this.#output);
+    await preflight(openModelSource(plan.startingModel.path), plan.options, plan.path, this.#output);
     const parts = await this.#load(plan);
     try {
       await this.#begin(plan, parts);
@@ -198,10 +198,14 @@ class Session {
     return { ...parts, trainer };
   }
 
-  async #loadModel(path: string, options: TrainOptions): Promise<LanguageModel> {
+  async #loadModel(
+    path: string,
+    options: TrainOptions,
+    dtype = weightTypeOf(options),
+  ): Promise<LanguageModel> {
     this.#output.line(`Loading ${path}`);
     const model = await LanguageModel.load(path, {
-      dtype: weightTypeOf(options),
+      dtype,
       ...(options.compute !== undefined && { compute: options.compute }),
       threads: options.threads,
       memoryBudget: options.memoryBudget ?? defaultMemoryBudget(),
@@ -224,12 +228,9 @@ class Session {
     });
   }
 
-  async #referenceOf(
-    policy: LanguageModel,
-    { options, resumed, startingModel }: Plan,
-  ): Promise<LanguageModel | null> {
+  async #referenceOf(policy: LanguageModel, { options, startingModel }: Plan): Promise<LanguageModel | null> {
     if (!needsReference(options)) return null;
-    if (resumed?.checkpoint && loraOf(options) === null) return this.#loadModel(startingModel.path, options);
+    if (loraOf(options) === null) return this.#loadModel(startingModel.path, options, REFERENCE_TYPE);
     const reference = await policy.clone();
     this.#cleanup.push(() => reference.dispose());
     return reference;
@@ -264,9 +265,8 @@ class Session {
 
   /** Takes all memory that the run will need, so that it fails now or not at all. */
   async #rehearse(options: TrainOptions, { config }: LanguageModel, learner: Learner): Promise<void> {
-    const { keyValueCache } = estimateTrainingMemory(config, workloadOf(config, options));
     await learner.rehearse(longestGroups(config, options), {
-      cacheBytes: keyValueCache,
+      cacheBytes: keyValueCacheBytes(config, tokensOf(config, options)),
       signal: this.#signal,
     });
   }

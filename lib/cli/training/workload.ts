@@ -1,10 +1,14 @@
 /** What a run's options mean for memory. */
-import { defaultMemoryBudget } from '../../model/memory';
+import type { ModelSource } from '../../model/formats';
+import { defaultMemoryBudget, heldBytes, type WeightType } from '../../model/memory';
 import type { ModelConfig, TrainingGroup } from '../../model/types';
 import { adapterSizeOf, weightTypeOf } from '../../run/lora-options';
 import { activationBytesPerToken, type MemoryWorkload } from '../../run/memory-estimate';
 import type { TrainOptions } from '../../run/train-options';
 import { needsReference } from './games';
+
+/** A reference beside all weights is frozen, and only reads: it can stay as its file has it, with the same bits. */
+export const REFERENCE_TYPE: WeightType = 'stored';
 
 /** Tokens of a prompt: more than the task's prompts have, less than a long document. */
 const PROMPT_TOKENS = 256;
@@ -15,7 +19,7 @@ const PROMPT_TOKENS = 256;
 export function longestGroups(config: ModelConfig, options: TrainOptions): TrainingGroup[] {
   const { queries, answers, maxNewTokens, memoryBudget = defaultMemoryBudget() } = options;
   const promptTokens = Math.max(1, Math.min(PROMPT_TOKENS, config.maxPositions - maxNewTokens));
-  let left = memoryBudget / activationBytesPerToken(config);
+  let left = memoryBudget / activationBytesPerToken(config, options.activations === 'recompute');
   // Ids of which no two sequences have the first in common but those of a group, whose answers differ at once.
   const ids = (length: number, first: number) => new Int32Array(length).fill(first % config.vocabSize);
   const groups: TrainingGroup[] = [];
@@ -31,7 +35,13 @@ export function longestGroups(config: ModelConfig, options: TrainOptions): Train
   return groups;
 }
 
-export function workloadOf(config: ModelConfig, options: TrainOptions): MemoryWorkload {
+type TokenWorkload = Pick<
+  MemoryWorkload,
+  'cachedTokens' | 'trainedTokens' | 'longestTokens' | 'memoryBudget' | 'gradientCheckpointing'
+>;
+
+/** What a step has of tokens. */
+export function tokensOf(config: ModelConfig, options: TrainOptions): TokenWorkload {
   const { queries, answers, maxNewTokens, queryTokens, memoryBudget } = options;
   const promptTokens = Math.min(PROMPT_TOKENS, config.maxPositions);
   // Answers share their query's prompt, queries share theirs; the two are never cached at the same time.
@@ -42,8 +52,18 @@ export function workloadOf(config: ModelConfig, options: TrainOptions): MemoryWo
     trainedTokens: solver + challenger,
     longestTokens: promptTokens + Math.max(maxNewTokens, queryTokens),
     memoryBudget: memoryBudget ?? defaultMemoryBudget(),
-    reference: needsReference(options),
-    adapter: adapterSizeOf(config, options),
-    weightType: weightTypeOf(options),
+    gradientCheckpointing: options.activations === 'recompute',
+  };
+}
+
+/** What a step has of tokens and weights. */
+export function workloadOf(source: ModelSource, options: TrainOptions): MemoryWorkload {
+  const adapter = adapterSizeOf(source.config, options);
+  return {
+    ...tokensOf(source.config, options),
+    weights: heldBytes(source, weightTypeOf(options)),
+    // Beneath an adapter lies the reference itself.
+    reference: needsReference(options) && adapter === null ? heldBytes(source, REFERENCE_TYPE) : 0,
+    adapter,
   };
 }

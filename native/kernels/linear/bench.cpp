@@ -34,7 +34,7 @@ class ShapeBench {
       columns_ += n;
       floats_ += panel_floats(n, shape.k);
     }
-    copies_ = (int64_t{1} << 26) / floats_ + 1;
+    copies_ = cold_copies(floats_);
     weights_ = filled(copies_ * floats_);
   }
 
@@ -101,7 +101,35 @@ void bench(Bencher& bencher) {
   }
 }
 
-const Registration registration("linear", bench);
+// Of few rows with cold weights, of many with the same ones again and again, as libraries are measured.
+void bench_product(Bencher& bencher, const Product& product) {
+  const auto& [t, k, n] = product;
+  const int64_t floats = panel_floats(n, k), copies = t < kTrainingRows ? cold_copies(floats) : 1;
+  Buffer weights = filled(copies * floats), gradient(floats), x = filled(t * k), y = filled(t * n);
+  int64_t copy = 0;
+  const auto weight = [&] { return weights.data() + copy++ % copies * floats; };
+  const double flops = 2.0 * static_cast<double>(t * k) * static_cast<double>(n);
+  const double bytes = 4.0 * static_cast<double>(floats + t * (k + n));
+  const std::string name = sizes({{"T", t}, {"K", k}, {"N", n}});
+  const LinearKernels& linear = *bencher.kernels.linear;
+  bencher.run("forward " + name, flops, bytes, [&] {
+    const LinearPart part{weight(), n, y.data(), n};
+    linear.forward(bencher.exec, {&part, 1, x.data(), k, t, k});
+  });
+  if (t < kTrainingRows) return;
+  bencher.run("backward input " + name, flops, bytes, [&] {
+    linear.backward_input(bencher.exec, {x.data(), y.data(), weight(), k, n, t, k, n, false});
+  });
+  bencher.run("backward weight " + name, flops, bytes, [&] {
+    linear.backward_weight(bencher.exec, {gradient.data(), y.data(), x.data(), n, k, t, k, n});
+  });
+}
+
+void bench_products(Bencher& bencher) {
+  for (const Product& product : bencher.products) bench_product(bencher, product);
+}
+
+const Registration registration("linear", bench), products_registration("product", bench_products);
 
 }  // namespace
 }  // namespace bench

@@ -306,9 +306,12 @@ void check(Checker& checker) {
   check_problem(checker, Problem(13, 33, {65, 1}, 2));
   check_problem(checker, Problem(29, 100, {47}, 0));
   check_problem(checker, Problem(150, 31, {70}, 5));  // more than one block of rows
-  check_problem(checker, Problem(5, 1601, {40}, 0));  // more than one block of depth
+  check_problem(checker, Problem(5, 1601, {40}, 0));
   check_problem(checker, Problem(3, 40, {1601}, 0));
-  check_problem(checker, Problem(801, 34, {40}, 1));            // the same for the gradient of the weight
+  check_problem(checker, Problem(144, 780, {40}, 1));           // more than one block of depth
+  check_problem(checker, Problem(576, 40, {370}, 1));           // the same for the gradient of the input
+  check_problem(checker, Problem(370, 576, {40}, 1));           // and of the weight
+  check_problem(checker, Problem(801, 34, {40}, 1));            // more than one block of its rows
   check_problem(checker, Problem(1, 576, {576, 192, 192}, 0));  // SmolLM2-135M: q, k and v
   check_problem(checker, Problem(17, 576, {576, 192, 192}, 0));
   check_problem(checker, Problem(32, 576, {1536, 1536}, 0));      // gate and up

@@ -29,13 +29,10 @@ struct Gemm {
   bool accumulate;
 };
 
-// Cache blocks: rows x kDepth floats of A are at most 0.45 MB, or 0.9 MB where copying B's panels pays off
-// over more rows.
-constexpr int64_t kRowBlock = 144;
-constexpr int64_t kDepth = 768;
-
-constexpr int64_t kFewRows = 48;
-constexpr int64_t kLargeWeight = 1 << 18;
+// Cache blocks: rows x depth floats of A are 0.45 MB, or 0.9 MB of more rows where B's panels are copied,
+// which pays off over them.
+constexpr int64_t kRowBlock = 144, kCopiesRowBlock = 4 * kRowBlock;
+constexpr int64_t kBlockFloats = kRowBlock * 768;
 
 constexpr int kClaimsSlot = Exec::kSharedSlots - 1;  // scratch memory that products keep for themselves
 
@@ -81,9 +78,10 @@ class GemmRun {
  public:
   GemmRun(Exec& exec, const Gemm<B>& g, const Epilogue& epilogue) : exec_(exec), g_(g), epilogue_(epilogue) {
     for (int i = 0; i < g.part_count; ++i) panels_ += ceil_div(g.parts[i].n, kPanelColumns);
-    const int64_t most_rows = B::kCopies ? 2 * kRowBlock : kRowBlock;
+    const int64_t most_rows = B::kCopies ? kCopiesRowBlock : kRowBlock;
     rows_each_ = ceil_div(ceil_div(g.m, ceil_div(g.m, most_rows)), kRows) * kRows;
-    const int64_t most_depth = max_of(kDepth, kRowBlock * kDepth / rows_each_);
+    const int64_t most_depth =
+        B::kCopies ? 2 * kBlockFloats / (rows_each_ + kPanelColumns) : kBlockFloats / rows_each_;
     depth_each_ = ceil_div(ceil_div(g.k, ceil_div(g.k, most_depth)), kPanelColumns) * kPanelColumns;
     packed_floats_ = rows_each_ * depth_each_ + kPackSlack;
   }
@@ -119,29 +117,23 @@ class GemmRun {
     int64_t row = -1, rows = 0;  // of the block in `packed`
     for (Unit unit = claims.take(-1), next; unit.row_block >= 0; unit = next) {
       next = claims.take(unit.row_block);
-      if (row != unit.row_block * rows_each_) {
-        row = unit.row_block * rows_each_;
-        rows = min_of(rows_each_, g_.m - row);
-        pack_rows(g_.a, row, rows, k_offset, depth, packed);
-      }
+      const bool begins = row != unit.row_block * rows_each_;
+      row = unit.row_block * rows_each_;
+      rows = min_of(rows_each_, g_.m - row);
+      // Rows of a long product come from far: packed at once, they are waited for once.
+      const bool on_the_way = begins && !B::kCopies && g_.a.row != 0;
+      if (begins && !on_the_way) pack_rows(g_.a, row, rows, k_offset, depth, packed);
+      const Unpacked from = unpacked(g_.a, row, k_offset);
       const Panel then = panel_of(next.row_block < 0 ? unit : next);
-      product(panel_of(unit), rows, k_offset, depth, packed,
-              then.part->b.ahead(then.index, k_offset, depth, ceil_div(rows, kRows)), then.c);
+      product(panel_of(unit), rows, k_offset, depth, packed, on_the_way ? &from : nullptr,
+              then.part->b.ahead(then.index, k_offset, depth, tiles_of(rows)), then.c);
       if (k_offset + depth == g_.k) epilogue_(row, rows, unit.panel);
     }
-    finish_stores();
-  }
-
-  // Few rows by a weight larger than a cache, as in decoding: while the weight streams in, rows of C that
-  // went out of the cache are slow to fetch for writing (a third of the time at 32 rows).
-  bool writes_past_caches(const GemmPart<B>& part, int64_t depth) const {
-    return g_.m <= kFewRows && depth == g_.k && part.n * g_.k >= kLargeWeight && part.c_row % kLanes == 0 &&
-           reinterpret_cast<uintptr_t>(part.c) % 64 == 0;
   }
 
   // Where fewer than 32 columns are left, `spare` takes the tile.
   void product(const Panel& panel, int64_t rows, int64_t k_offset, int64_t depth, float* packed,
-               const Ahead& ahead, const float* next_c) {
+               const Unpacked* from, const Ahead& ahead, const float* next_c) {
     const GemmPart<B>& part = *panel.part;
     const bool accumulate = g_.accumulate || k_offset > 0;
     float *copy = packed + packed_floats_, *spare = copy + depth_each_ * kPanelColumns, *c = panel.c;
@@ -149,8 +141,7 @@ class GemmRun {
     const int64_t columns = min_of(kPanelColumns, part.n - panel.index * kPanelColumns);
     // A C in panel layout is padded to 32 columns; a row-major one, whose panels lie side by side, ends at n.
     if (columns == kPanelColumns || part.c_panel != kPanelColumns) {
-      const Into into = accumulate ? Into::kSum : writes_past_caches(part, depth) ? Into::kPast : Into::kNew;
-      packed_product(rows, packed, b, c, part.c_row, depth, into, ahead, next_c);
+      packed_product(rows, packed, b, c, part.c_row, depth, accumulate, ahead, next_c, from);
       return;
     }
     const int low = static_cast<int>(min_of(columns, kLanes)), high = static_cast<int>(columns - low);
@@ -158,8 +149,7 @@ class GemmRun {
       store(spare + i * kPanelColumns, load_first(c + i * part.c_row, low));
       store(spare + i * kPanelColumns + kLanes, load_first(c + i * part.c_row + low, high));
     }
-    packed_product(rows, packed, b, spare, kPanelColumns, depth, accumulate ? Into::kSum : Into::kNew, ahead,
-                   next_c);
+    packed_product(rows, packed, b, spare, kPanelColumns, depth, accumulate, ahead, next_c, from);
     for (int64_t i = 0; i < rows; ++i) {
       store_first(c + i * part.c_row, load(spare + i * kPanelColumns), low);
       if (high > 0) store_first(c + i * part.c_row + low, load(spare + i * kPanelColumns + kLanes), high);

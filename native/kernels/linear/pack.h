@@ -18,6 +18,11 @@ struct Left {
 LSP_INLINE Left row_major(const float* at, int64_t row) { return {at, row, kPanelColumns}; }
 LSP_INLINE Left column_major(const float* at, int64_t column) { return {at, 0, column}; }
 
+// Rows from `first` on and columns from k_offset, a multiple of 32, of an A that is not given by columns.
+LSP_INLINE Unpacked unpacked(const Left& a, int64_t first, int64_t k_offset) {
+  return {a.at + first * a.row + k_offset / kPanelColumns * a.block, a.row, a.block};
+}
+
 // Packed rows may be overwritten by up to this many floats past their end.
 constexpr int64_t kPackSlack = kLanes;
 
@@ -32,31 +37,50 @@ LSP_INLINE void pack_square(const float* from, int64_t row, int64_t height, int6
     if (p < width) store(out + p * height, square[p]);
 }
 
+// Calls f(first row, height) for each of the tiles that `rows` rows are cut into.
+template <class F>
+LSP_INLINE void for_tiles(int64_t rows, const F& f) {
+  const int64_t tiles = tiles_of(rows), least = rows / tiles, higher = rows % tiles;
+  for (int64_t row = 0, tile = 0, height; tile < tiles; ++tile, row += height) {
+    height = tile < higher ? least + 1 : least;
+    f(row, height);
+  }
+}
+
+// 32 columns of A at a time: written column by column, tiles that lie a multiple of 4 KB apart would push
+// each other out of the first-level cache.
+static void pack_columns(const Left& a, int64_t first, int64_t rows, int64_t k_offset, int64_t k,
+                         float* out) {
+  for (int64_t begin = 0; begin < k; begin += kPanelColumns) {
+    const float* from = a.at + first + (k_offset + begin) * a.block;
+    const int64_t count = min_of(kPanelColumns, k - begin);
+    for_tiles(rows, [&](int64_t row, int64_t height) {
+      float* to = out + row * k + begin * height;
+      const int used = static_cast<int>(height);
+      for (int64_t p = 0; p < count; ++p, to += height) {
+        const float* column = from + p * a.block + row;
+        __builtin_prefetch(column + kPanelColumns * a.block, 0, 3);
+        store_first(to, load_first(column, used), used);
+      }
+    });
+  }
+}
+
 // Rows [first, first + rows) and columns [k_offset, k_offset + k) of A: tile i of the rows holds (k, height)
 // contiguously at out + its first row * k. k_offset is a multiple of 32.
 static void pack_rows(const Left& a, int64_t first, int64_t rows, int64_t k_offset, int64_t k, float* out) {
-  const int64_t tiles = ceil_div(rows, kRows), least = rows / tiles, higher = rows % tiles;
   if (a.row == 0) {
-    const float* from = a.at + first + k_offset * a.block;
-    for (int64_t p = 0; p < k; ++p, from += a.block) {
-      for (int64_t i = 0; i < rows; i += kLanes) __builtin_prefetch(from + 4 * a.block + i, 0, 3);
-      for (int64_t row = 0, tile = 0, height; tile < tiles; ++tile, row += height) {
-        height = tile < higher ? least + 1 : least;
-        const int used = static_cast<int>(height);
-        store_first(out + row * k + p * height, load_first(from + row, used), used);
-      }
-    }
+    pack_columns(a, first, rows, k_offset, k, out);
     return;
   }
   const float* from = a.at + first * a.row + k_offset / kPanelColumns * a.block;
-  for (int64_t row = 0, tile = 0, height; tile < tiles; ++tile, row += height) {
-    height = tile < higher ? least + 1 : least;
+  for_tiles(rows, [&](int64_t row, int64_t height) {
     for (int64_t p = 0; p < k; p += kLanes) {
       const float* square = from + row * a.row + p / kPanelColumns * a.block + p % kPanelColumns;
       for (int64_t i = height; i < 2 * height; ++i) __builtin_prefetch(square + i * a.row, 0, 3);
       pack_square(square, a.row, height, min_of(kLanes, k - p), out + row * k + p * height);
     }
-  }
+  });
 }
 
 // A right factor as panels in memory, depth rows each. `block` gives rows [k_offset, k_offset + k) of a

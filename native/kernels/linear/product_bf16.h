@@ -216,7 +216,7 @@ struct Bf16Product {
   static void multiply(int64_t rows, const Value* a, const B& b, int64_t panel, int64_t k_offset, int64_t k,
                        Value* packed, float* c, int64_t c_row, bool accumulate, Next next) {
     pack_b(b, panel, k_offset, k, packed);
-    packed_product(rows, a, packed, c, c_row, k, accumulate ? Into::kSum : Into::kNew, next.b, next.c);
+    packed_product(rows, a, packed, c, c_row, k, accumulate, next.b, next.c);
   }
 
  private:

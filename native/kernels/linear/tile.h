@@ -18,6 +18,15 @@ constexpr int kRows = 12, kVecs = 2;
 #else
 constexpr int kRows = 6, kVecs = 1;
 #endif
+// As many rows of the whole panel's width fit anywhere. Where kVecs is 1, a few rows of A are multiplied so:
+// the panel, which comes from memory then, is read in one stream.
+constexpr int kOnePassRows = 3;
+constexpr int64_t kFewRows = 48;
+
+// Tiles that a block of packed rows is cut into, of nearly equal height.
+LSP_INLINE int64_t tiles_of(int64_t rows) {
+  return ceil_div(rows, kVecs == 1 && rows <= kFewRows ? kOnePassRows : kRows);
+}
 
 // c (R, 16V) += or = a (R, k) b (k, 16V); a(i, p) = a[i * a_row + p * a_step].
 template <int R, int V, class B>
@@ -105,71 +114,108 @@ LSP_INLINE Ahead strided_ahead(const void* at, int64_t row, int64_t block, int64
   return {static_cast<const char*>(at), times, row, block, times * row};
 }
 
-// What becomes of C: kPast writes it past the caches (see store_past_caches).
-enum class Into { kNew, kSum, kPast };
+// A tile reads more per multiplication than the second-level cache gives without being asked early: what its
+// step this many steps on will read is fetched into the first-level cache.
+constexpr int64_t kNear = 16;
 
-// c (R, 16V) += or = a (R, k) b (k, 16V) for a packed a, (k, R). next_c is the tile that follows.
-template <int R, int V, class B>
-LSP_INLINE void packed_tile(const float* a, const B* b, float* c, int64_t c_row, int64_t k, Into into,
-                            const Ahead& ahead, const float* next_c) {
+// Rows of A where they lie in memory: element (i, p) is at[i * row + p / 32 * block + p % 32].
+struct Unpacked {
+  const float* at;
+  int64_t row, block;
+};
+
+// As an integer: a float in a register would be spread from there, on a port that multiplies.
+LSP_INLINE void copy_word(const float* from, float* to) {
+  uint32_t word;
+  __builtin_memcpy(&word, from, 4);
+  __builtin_memcpy(to, &word, 4);
+}
+
+// c (R, 16V) += or = a (R, k) b (k, 16V) for a packed a, (k, R). Meanwhile next_c, the tile that follows, is
+// fetched, some rows every 32 steps. Where it `packs`, a is written on the way, from the rows as they are: a
+// store a row costs nothing beside the multiplications.
+template <int R, int V, bool packs, class B>
+LSP_INLINE void packed_tile(const Unpacked& from, float* a, const B* b, float* c, int64_t c_row, int64_t k,
+                            bool accumulate, const Ahead& ahead, const float* next_c) {
   Vec sum[R][V];
-  if (into == Into::kSum) {
+  if (accumulate) {
     for (int i = 0; i < R; ++i)
       for (int v = 0; v < V; ++v) sum[i][v] = load(c + i * c_row + v * kLanes);
   } else {
     for (int i = 0; i < R; ++i)
       for (int v = 0; v < V; ++v) sum[i][v] = zero();
   }
-  if (into != Into::kPast) {
-    for (int i = 0; i < R; ++i)
-      for (int v = 0; v < V; ++v) __builtin_prefetch(next_c + i * c_row + v * kLanes, 0, 3);
-  }
-  const int64_t every = 32 / ahead.times - 1;
-  for (int64_t first = 0; first < k; first += kPanelColumns) {
+  const int64_t every = 32 / ahead.times - 1, rows_each = ceil_div(R * kPanelColumns, k);
+  for (int64_t first = 0, row = 0; first < k; first += kPanelColumns) {
+    for (const int64_t last = min_of(R, row + rows_each); row < last; ++row)
+      for (int v = 0; v < V; ++v) __builtin_prefetch(next_c + row * c_row + v * kLanes, 0, 3);
     const char* fetch = ahead.at + first / kPanelColumns * ahead.block;
+    const float* x = from.at + first / kPanelColumns * from.block;
+    for (int i = 0; packs && i < R; ++i)
+      for (int v = 0; v < 2; ++v) __builtin_prefetch(x + from.block + i * from.row + v * kLanes, 0, 3);
     for (int64_t left = min_of(kPanelColumns, k - first); left > 0; --left) {
       if ((left & every) == 0) {
         __builtin_prefetch(fetch, 0, 2);
         __builtin_prefetch(fetch + 64, 0, 2);
         fetch += ahead.step;
       }
+      const char* soon = reinterpret_cast<const char*>(b + kNear * kPanelColumns);
+      for (size_t line = 0; line < V * kLanes * sizeof(B); line += 64) __builtin_prefetch(soon + line, 0, 3);
+      if (!packs) __builtin_prefetch(a + kNear * R, 0, 3);
       Vec column[V];
       for (int v = 0; v < V; ++v) column[v] = load(b + v * kLanes);
       for (int i = 0; i < R; ++i) {
-        const Vec x = splat(a[i]);
-        for (int v = 0; v < V; ++v) sum[i][v] = fma(x, column[v], sum[i][v]);
+        const float* element = packs ? x + i * from.row : a + i;
+        const Vec value = splat(*element);
+        if (packs) copy_word(element, a + i);
+        for (int v = 0; v < V; ++v) sum[i][v] = fma(value, column[v], sum[i][v]);
       }
+      ++x;
       a += R;
       b += kPanelColumns;
     }
   }
-  if (into == Into::kPast) {
-    for (int i = 0; i < R; ++i)
-      for (int v = 0; v < V; ++v) store_past_caches(c + i * c_row + v * kLanes, sum[i][v]);
-  } else {
-    for (int i = 0; i < R; ++i)
-      for (int v = 0; v < V; ++v) store(c + i * c_row + v * kLanes, sum[i][v]);
-  }
+  for (int i = 0; i < R; ++i)
+    for (int v = 0; v < V; ++v) store(c + i * c_row + v * kLanes, sum[i][v]);
 }
 
 template <int R, class B>
-static void packed_panel_rows(const float* a, const B* b, float* c, int64_t c_row, int64_t k, Into into,
+static void packed_panel_rows(const float* a, const B* b, float* c, int64_t c_row, int64_t k, bool accumulate,
                               const Ahead& ahead, const float* next_c) {
-  for (int v = 0; v < 2; v += kVecs)
-    packed_tile<R, kVecs, B>(a, b + v * kLanes, c + v * kLanes, c_row, k, into, ahead, next_c + v * kLanes);
+  constexpr int V = R <= kOnePassRows ? 2 : kVecs;
+  for (int v = 0; v < 2; v += V)
+    packed_tile<R, V, false, B>({}, const_cast<float*>(a), b + v * kLanes, c + v * kLanes, c_row, k,
+                                accumulate, ahead, next_c + v * kLanes);
 }
 
-// Packed rows times one panel; next_c is where the product after this one begins.
+template <int R, class B>
+static void packing_panel_rows(const Unpacked& from, float* a, const B* b, float* c, int64_t c_row, int64_t k,
+                               bool accumulate, const Ahead& ahead, const float* next_c) {
+  constexpr int V = R <= kOnePassRows ? 2 : kVecs;
+  packed_tile<R, V, true, B>(from, a, b, c, c_row, k, accumulate, ahead, next_c);
+  if (V == 1)
+    packed_tile<R, V, false, B>({}, a, b + kLanes, c + kLanes, c_row, k, accumulate, ahead, next_c + kLanes);
+}
+
+// Packed rows times one panel; next_c is where the product after this one begins. Rows that are not packed
+// yet are given by `from` and packed.
 template <class B>
 LSP_INLINE void packed_product(int64_t rows, const float* packed, const B* b, float* c, int64_t c_row,
-                               int64_t k, Into into, Ahead ahead, const float* next_c) {
-  int64_t tiles = ceil_div(rows, kRows);
+                               int64_t k, bool accumulate, Ahead ahead, const float* next_c,
+                               const Unpacked* from = nullptr) {
+  int64_t tiles = tiles_of(rows);
   for (int64_t row = 0; tiles > 0; --tiles, ahead.at += ahead.tile) {
     const int64_t height = ceil_div(rows - row, tiles);
-    float* at = c + row * c_row;
+    float *at = c + row * c_row, *a = const_cast<float*>(packed) + row * k;
     const float* next = tiles > 1 ? at + height * c_row : next_c;
     with_height(static_cast<int>(height), [&](auto tile_height) {
-      packed_panel_rows<decltype(tile_height)::rows, B>(packed + row * k, b, at, c_row, k, into, ahead, next);
+      constexpr int kHeight = decltype(tile_height)::rows;
+      if (from == nullptr) {
+        packed_panel_rows<kHeight, B>(a, b, at, c_row, k, accumulate, ahead, next);
+      } else {
+        packing_panel_rows<kHeight, B>({from->at + row * from->row, from->row, from->block}, a, b, at, c_row,
+                                       k, accumulate, ahead, next);
+      }
     });
     row += height;
   }

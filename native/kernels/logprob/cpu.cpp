@@ -18,8 +18,7 @@ static void chunk_logits(int64_t rows, const float* packed, const PanelFactor<T>
     float* to = logits + (panel - first) * kPanelColumns;
     const int64_t then = panel + 1 < last ? panel + 1 : next * kChunkPanels;
     packed_product(rows, packed, weight.block(panel, 0, weight.depth, nullptr), to, kVocabChunk, weight.depth,
-                   Into::kNew, weight.ahead(then, 0, weight.depth, ceil_div(rows, kRows)),
-                   to + kPanelColumns);
+                   false, weight.ahead(then, 0, weight.depth, tiles_of(rows)), to + kPanelColumns);
   }
 }
 
@@ -31,7 +30,7 @@ static void forward_with(Exec& exec, const LogprobForward& f, const T* panels) {
   const int64_t rows_each = ceil_div(ceil_div(f.t, ceil_div(f.t, kRowBlock)), kRows) * kRows;
   const int64_t row_blocks = ceil_div(f.t, rows_each);
   const int64_t packed_floats = rows_each * f.c + kPackSlack;
-  ChunkStats* stats = reinterpret_cast<ChunkStats*>(exec.shared(0, kStatsFloats * chunks * f.t));
+  ChunkStats* stats = reinterpret_cast<ChunkStats*>(exec.shared(0, 3 * chunks * f.t));
   float* targets = exec.shared(1, f.t);
   exec.reserve_local(packed_floats + rows_each * kVocabChunk);
   Claims claims(reinterpret_cast<int64_t*>(exec.shared(kClaimsSlot, 2 * row_blocks)), row_blocks, chunks);

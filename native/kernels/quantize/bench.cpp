@@ -1,4 +1,4 @@
-// Dequantizing a tensor as it is read from a file, on one thread.
+// Dequantizing a tensor as it is read from a file, on one thread, and decoding a matrix before it is used.
 #include "bench/bench.h"
 #include "kernels/quantize/quantize.h"
 
@@ -13,6 +13,10 @@ void bench(Bencher& bencher) {
     const std::vector<uint8_t> source(static_cast<size_t>(count / of.block_elements * of.block_bytes), 0x11);
     bencher.run(std::string("dequantize ") + of.name, 0, static_cast<double>(source.size()) + 4.0 * count,
                 [&] { dequantize(of.type, source.data(), count, out.data()); });
+    bencher.run(
+        std::string("to panels ") + of.name, 0, static_cast<double>(source.size()) + 4.0 * count, [&] {
+          bencher.kernels.quantize->decode(bencher.exec, {out.data(), source.data(), of.type, 4096, 768});
+        });
   }
 }
 

@@ -1,10 +1,12 @@
-// quantize against its oracle: every half, every kind of block, rounding on and beside every tie. Baseline
-// code without variants, so there is nothing to sweep.
+// quantize against its oracle: every half, every kind of block, rounding on and beside every tie. All but
+// decoding to panels is baseline code without variants.
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <limits>
 
 #include "check/check.h"
+#include "core/error.h"
 #include "kernels/quantize/quantize.h"
 #include "kernels/quantize/reference.h"
 
@@ -120,6 +122,53 @@ void check_dequantize(Checker& checker, const StoredFormat& of) {
   });
 }
 
+// Decoded panels are the rows' values, in every variant; the last panel is not full.
+void check_decode(Checker& checker, const StoredFormat& of) {
+  const int64_t n = 70, k = of.block_elements == 1 ? 301 : 9 * of.block_elements;
+  checker.test(format("%s to panels", of.name), [&](Case& c) {
+    const std::vector<uint8_t> rows = noisy_blocks(of, n * k / of.block_elements);
+    Tensor expected{"weights", {n, k}, std::vector<float>(static_cast<size_t>(n * k))};
+    dequantize(of.type, rows.data(), n * k, expected.values.data());
+    const Tensors results =
+        checker.sweep(c, static_cast<double>(n * k), [&](const Kernels& kernels, Exec& exec) {
+          std::vector<float> panels(static_cast<size_t>(panel_floats(n, k)), 1.0f);
+          kernels.quantize->decode(exec, {panels.data(), rows.data(), of.type, n, k});
+          if (!padding_is_zero(panels, n, k)) throw Error("INTERNAL", "a padded column is not zero");
+          return Tensors{{"weights", {n, k}, from_panels(panels, n, k)}};
+        });
+    c.same_bits(results.front(), expected, "dequantize()");
+  });
+}
+
+// Nothing is further from its value than half a step; what is on the grid stays.
+void check_quantize(Checker& checker) {
+  checker.test("quantize_q8_0", [&](Case& c) {
+    constexpr int64_t blocks = 64, count = 32 * blocks;
+    std::vector<float> values = random_values(count, 11, 0.3);
+    std::fill_n(values.begin(), 32, 0.0f);
+    std::vector<uint8_t> stored(34 * blocks);
+    std::vector<float> once(count), twice(count);
+    quantize_q8_0(values.data(), count, stored.data());
+    dequantize(StoredType::q8_0, stored.data(), count, once.data());
+    for (int64_t block = 0; block < blocks; ++block) {
+      float largest = 0;
+      for (int64_t i = 32 * block; i < 32 * (block + 1); ++i)
+        largest = std::max(largest, std::fabs(values[i]));
+      // Half a step of the scale, and what rounding the scale to f16 takes off the largest value.
+      const float bound = largest / 127 * (0.5f + 127.0f / 2048);
+      for (int64_t i = 32 * block; i < 32 * (block + 1); ++i)
+        c.that(std::fabs(once[i] - values[i]) <= bound,
+               format("%.9g became %.9g", static_cast<double>(values[i]), static_cast<double>(once[i])));
+    }
+    quantize_q8_0(once.data(), count, stored.data());
+    dequantize(StoredType::q8_0, stored.data(), count, twice.data());
+    double worst = 0;
+    for (int64_t i = 0; i < count; ++i)
+      worst = std::max(worst, std::fabs(static_cast<double>(twice[i]) - once[i]));
+    c.that(worst < 1e-3, format("quantizing again moved a value by %.3g", worst));
+  });
+}
+
 void check(Checker& checker) {
   check_half_to_float(checker);
   check_rounding(checker, "float_to_half", float_to_half, reference::nearest_half, reference::half_value,
@@ -127,6 +176,8 @@ void check(Checker& checker) {
   check_rounding(checker, "float_to_bfloat16", float_to_bfloat16, reference::nearest_bfloat16,
                  reference::bfloat16_value, 0x7f80);
   for (const StoredFormat& of : kStoredFormats) check_dequantize(checker, of);
+  for (const StoredFormat& of : kStoredFormats) check_decode(checker, of);
+  check_quantize(checker);
 }
 
 const Registration registration("quantize", check);

@@ -1,5 +1,7 @@
 #include "kernels/quantize/quantize.h"
 
+#include <algorithm>
+#include <cmath>
 #include <cstring>
 
 #include "kernels/quantize/blocks.h"
@@ -68,6 +70,21 @@ static_assert([] {
 }());
 
 StoredFormat stored_format(StoredType type) { return kStoredFormats[static_cast<int>(type)]; }
+
+void quantize_q8_0(const float* values, int64_t count, uint8_t* blocks) {
+  constexpr int64_t kElements = 32, kBytes = 34;
+  for (int64_t i = 0; i < count; i += kElements, blocks += kBytes) {
+    float largest = 0.0f;
+    for (int64_t j = 0; j < kElements; ++j) largest = std::max(largest, std::fabs(values[i + j]));
+    const uint16_t d = float_to_half(largest / 127.0f);
+    std::memcpy(blocks, &d, sizeof d);
+    const float scale = half_to_float(d);
+    for (int64_t j = 0; j < kElements; ++j) {
+      const float q = scale > 0.0f ? std::round(values[i + j] / scale) : 0.0f;
+      blocks[2 + j] = static_cast<uint8_t>(static_cast<int8_t>(std::clamp(q, -127.0f, 127.0f)));
+    }
+  }
+}
 
 void dequantize(StoredType type, const uint8_t* source, int64_t count, float* out) {
   const StoredFormat format = stored_format(type);

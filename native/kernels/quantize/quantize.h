@@ -33,6 +33,8 @@
 
 #include <stdint.h>
 
+#include "core/exec.h"
+
 namespace lsp {
 
 enum class StoredType {
@@ -77,6 +79,23 @@ inline constexpr int8_t kIq4Table[16] = {-127, -104, -83, -65, -49, -35, -22, -1
 // out[i] for i in [0, count); count is a multiple of block_elements, source holds count / block_elements
 // blocks.
 void dequantize(StoredType type, const uint8_t* source, int64_t count, float* out);
+
+// The other way for q8_0: d is the float16 nearest to the largest magnitude over 127, q the integer nearest
+// to w / d, halves away from zero. `count` is a multiple of 32.
+void quantize_q8_0(const float* values, int64_t count, uint8_t* blocks);
+
+// Panels (kernels/linear/panels.h) of a matrix (N, K) whose rows are stored as they are in a file, one after
+// another: the values of dequantize().
+struct PanelDecode {
+  float* panels;        // (ceil(N/32), K, 32)
+  const uint8_t* rows;  // N rows of K / block_elements blocks
+  StoredType type;
+  int64_t n, k;
+};
+
+struct QuantizeKernels {
+  void (*decode)(Exec&, const PanelDecode&);
+};
 
 // f32 to f16 or bf16, rounding to nearest even (f16 overflow becomes infinity).
 uint16_t float_to_half(float value);
