@@ -1,6 +1,6 @@
 /** What a run's options mean for memory. */
 import type { ModelSource } from '../../model/formats';
-import { defaultMemoryBudget, heldBytes, type WeightType } from '../../model/memory';
+import { defaultMemoryBudget, heldBytes, roundedBytes, type WeightType } from '../../model/memory';
 import type { ModelConfig, TrainingGroup } from '../../model/types';
 import { adapterSizeOf, weightTypeOf } from '../../run/lora-options';
 import { activationBytesPerToken, type MemoryWorkload } from '../../run/memory-estimate';
@@ -64,6 +64,7 @@ export function workloadOf(source: ModelSource, options: TrainOptions): MemoryWo
     weights: heldBytes(source, weightTypeOf(options)),
     // Beneath an adapter lies the reference itself.
     reference: needsReference(options) && adapter === null ? heldBytes(source, REFERENCE_TYPE) : 0,
+    ...(options.rollouts === 'int8' && { rounded: roundedBytes(source.config) }),
     adapter,
   };
 }
