@@ -59,6 +59,15 @@ export function weightBytes(config: ModelConfig, type: Exclude<WeightType, 'stor
   );
 }
 
+/** Bytes of the copy of the matrices in 8 bits that sampling in int8 reads (native/model/int8_weights.h). */
+export function roundedBytes(config: ModelConfig): number {
+  const panels = ([rows, columns]: readonly number[]) =>
+    columns === undefined ? 0 : padded(rows!) * (Math.ceil(columns / 4) * 4 + FLOAT_BYTES);
+  const layers = sumOf(layerParameters(config), panels) * config.numLayers;
+  const head = config.tiedEmbeddings ? panels([config.vocabSize, config.hiddenSize]) : 0;
+  return layers + head + sumOf(headParameters(config), panels);
+}
+
 /** What a file says of its tensors. */
 export type StoredTensors = readonly Pick<TensorLocation, 'name' | 'type' | 'shape' | 'byteLength'>[];
 

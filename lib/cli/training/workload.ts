@@ -1,6 +1,12 @@
 /** What a run's options mean for memory. */
 import type { ModelSource } from '../../model/formats';
-import { decodedBytes, defaultMemoryBudget, heldBytes, type WeightType } from '../../model/memory';
+import {
+  decodedBytes,
+  defaultMemoryBudget,
+  heldBytes,
+  roundedBytes,
+  type WeightType,
+} from '../../model/memory';
 import type { ModelConfig, TrainingGroup } from '../../model/types';
 import { adapterSizeOf, weightTypeOf } from '../../run/lora-options';
 import { activationBytesPerToken, type MemoryWorkload } from '../../run/memory-estimate';
@@ -64,6 +70,7 @@ export function workloadOf(source: ModelSource, options: TrainOptions): MemoryWo
     ...tokensOf(source.config, options),
     weights: heldBytes(source, type) + decodedBytes(source, type),
     reference: needsReference(options) ? referenceBytes(source, type, adapter !== null) : 0,
+    ...(options.rollouts === 'int8' && { rounded: roundedBytes(source.config) }),
     adapter,
   };
 }
