@@ -75,6 +75,21 @@ export function heldBytes(
   }, 0);
 }
 
+/** Matrices that are decoded at a time (native/model/model.h). */
+const DECODED = 3;
+
+/** Bytes of the panels to which a model decodes matrices of its layers, 0 for one that holds all of them in panels. */
+export function decodedBytes({ tensors }: { tensors: StoredTensors }, type: WeightType): number {
+  const inPanels: readonly string[] = ['f32', 'bf16'];
+  const isDecoded = (columns: number, stored: string) =>
+    type === 'int8' ? columns % INT8_BLOCK.values === 0 : type === 'stored' && !inPanels.includes(stored);
+  const sizes = tensors
+    .filter(({ name, shape }) => name.startsWith('model.layers.') && shape.length > 1)
+    .filter(({ shape, type: stored }) => isDecoded(shape[1]!, stored))
+    .map(({ shape }) => storedBytes(shape));
+  return DECODED * Math.max(0, ...sizes);
+}
+
 /** Bytes that loading takes at most: a tensor is read in f32 before it is narrowed, and the embedding is the largest. */
 export function loadingBytes(
   source: { config: ModelConfig; tensors: StoredTensors },

@@ -36,7 +36,7 @@ export interface MemoryWorkload {
   gradientCheckpointing?: boolean;
   /** Bytes that the activations of a micro-batch, or the key-value cache, may take. */
   memoryBudget: number;
-  /** Bytes of the weights as they are held (default f32). */
+  /** Bytes of the weights as they are held, and of what they are decoded to (default f32). */
   weights?: number;
   /** Bytes of the weights of a frozen reference (a KL term, or a judge); 0 without, or where it shares the policy's. */
   reference: number;

@@ -9,10 +9,12 @@
 
 #include "kernels/linear/pack.h"
 
-#if defined(__AVX512BF16__)
-
 namespace lsp {
 namespace LSP_ISA {
+
+LSP_INLINE int64_t round_up(int64_t n, int64_t step) { return ceil_div(n, step) * step; }
+
+#if defined(__AVX512BF16__)
 
 constexpr int64_t kBlock = 32;      // of k
 constexpr int64_t kTileRows = 16;   // of A
@@ -53,28 +55,49 @@ LSP_INLINE Pairs load_pairs(const uint16_t* from, int64_t n) {
 
 // --- A --------------------------------------------------------------------------------------------------
 
-// Rows [first, first + rows) and columns [k_offset, k_offset + k) of A.
-static void pack_tiles(const Left& a, int64_t first, int64_t rows, int64_t k_offset, int64_t k,
-                       uint16_t* out) {
-  for (int64_t row = 0; row < rows; row += kTileRows) {
-    const int64_t height = min_of(kTileRows, rows - row);
-    for (int64_t p = 0; p < k; p += kBlock, out += kTileSize) {
-      const int64_t width = min_of(kBlock, k - p);
-      if (a.row != 0) {
-        const float* from = a.at + (first + row) * a.row + (k_offset + p) / kBlock * a.block;
-        for (int64_t i = 0; i < kTileRows; ++i)
-          store_pairs(out + i * kBlock, i < height ? load_pairs(from + i * a.row, width) : Pairs{});
-        continue;
-      }
+static void pack_tiles_by_rows(const Left& a, int64_t first, int64_t rows, int64_t k_offset, int64_t k,
+                               uint16_t* out) {
+  const int64_t tile = ceil_div(k, kBlock) * kTileSize;  // of 16 rows
+  for (int64_t i = 0; i < round_up(rows, kTileRows); ++i) {
+    const float* from = a.at + (first + i) * a.row + k_offset / kBlock * a.block;
+    uint16_t* to = out + i / kTileRows * tile + i % kTileRows * kBlock;
+    for (int64_t p = 0; p < k; p += kBlock, from += a.block, to += kTileSize)
+      store_pairs(to, i < rows ? load_pairs(from, k - p) : Pairs{});
+  }
+}
+
+// Floats of a row of memory that are fetched ahead, where many rows are read side by side.
+constexpr int64_t kColumnsAhead = 4 * kLanes;
+
+static void pack_tiles_by_columns(const Left& a, int64_t first, int64_t rows, int64_t k_offset, int64_t k,
+                                  uint16_t* out) {
+  const int64_t tile = ceil_div(k, kBlock) * kTileSize;
+  for (int64_t p = 0; p < k; p += kBlock, out += kTileSize) {
+    for (int64_t row = 0; row < rows; row += kTileRows) {
       const float* from = a.at + first + row + (k_offset + p) * a.block;
+      const int height = static_cast<int>(min_of(kTileRows, rows - row));
       const auto column = [&](int64_t j) {
-        return j < width ? load_n(from + j * a.block, static_cast<int>(height)) : zero();
+        if (j >= k - p) return zero();
+        __builtin_prefetch(from + j * a.block + kColumnsAhead, 0, 3);
+        return load_n(from + j * a.block, height);
       };
       Pairs pairs[16];
       for (int64_t j = 0; j < 16; ++j) pairs[j] = round_interleaved(column(2 * j), column(2 * j + 1));
       transpose_pairs(pairs);
-      for (int64_t i = 0; i < 16; ++i) store_pairs(out + i * kBlock, pairs[i]);
+      uint16_t* to = out + row / kTileRows * tile;
+      for (int64_t i = 0; i < 16; ++i) store_pairs(to + i * kBlock, pairs[i]);
     }
+  }
+}
+
+// Rows [first, first + rows) and columns [k_offset, k_offset + k) of A. Each way runs through memory in order
+// and writes whole cache lines.
+static void pack_tiles(const Left& a, int64_t first, int64_t rows, int64_t k_offset, int64_t k,
+                       uint16_t* out) {
+  if (a.row != 0) {
+    pack_tiles_by_rows(a, first, rows, k_offset, k, out);
+  } else {
+    pack_tiles_by_columns(a, first, rows, k_offset, k, out);
   }
 }
 
@@ -184,7 +207,7 @@ class PanelBlocks<TransposedFactor<T>> {
   const int64_t block_, width_, k_;
 };
 
+#endif
+
 }  // namespace LSP_ISA
 }  // namespace lsp
-
-#endif

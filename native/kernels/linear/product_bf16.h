@@ -14,8 +14,6 @@
 namespace lsp {
 namespace LSP_ISA {
 
-LSP_INLINE int64_t round_up(int64_t n, int64_t step) { return ceil_div(n, step) * step; }
-
 // What the product after this one reads and writes, to be fetched meanwhile.
 struct Next {
   Ahead b;  // for tiles of Bf16Product::kRowsFetched rows
