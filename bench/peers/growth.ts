@@ -32,9 +32,11 @@ export function workloadAt(along: GrowthAxis, at: number, quick: boolean): Workl
   return { queries: rollouts / ANSWERS, answers: ANSWERS, promptTokens, newTokens: tokens - promptTokens };
 }
 
-/** Each size in a process of its own, since memory is counted from a process's beginning; the second step counts. */
-export async function measureGrowth(setting: Setting): Promise<GrowthPoint[]> {
-  const points: GrowthPoint[] = [];
+/**
+ * Each size in a process of its own, since memory is counted from a process's beginning; the second step counts. Points are
+ * handed out one by one: the last ones take minutes.
+ */
+export async function* measureGrowth(setting: Setting): AsyncGenerator<GrowthPoint> {
   const sizes = setting.quick ? QUICK : SIZES;
   const torch = TRAINERS[0];
   const hasTorch = torch.needs.every((name) => setting.peers.versions[name]) && setting.peers.python;
@@ -46,13 +48,14 @@ export async function measureGrowth(setting: Setting): Promise<GrowthPoint[]> {
       for (const program of programs) {
         const what = `growth, ${at} ${along}: ${program.name}`;
         setting.progress(what);
+        const found: GrowthPoint[] = [];
         await attempt(setting, what, async () => {
-          points.push({ contender: program.name, along, at, ...(await oneSize(setting, program, workload)) });
+          found.push({ contender: program.name, along, at, ...(await oneSize(setting, program, workload)) });
         });
+        yield* found;
       }
     }
   }
-  return points;
 }
 
 async function oneSize(setting: Setting, program: WorkerProgram, workload: Workload) {

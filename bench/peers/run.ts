@@ -132,7 +132,9 @@ async function main(): Promise<void> {
     products: async () => add(await compareProducts(setting, geometry)),
     sampling: async () => add(await compareSampling(setting)),
     steps: async () => add(await compareSteps(setting, steps)),
-    growth: async () => void sitting.growth.push(...(await measureGrowth(setting))),
+    growth: async () => {
+      for await (const point of measureGrowth(setting)) sitting.growth.push(point);
+    },
   };
   try {
     for (const suite of SUITES.filter((name) => only.includes(name))) await suites[suite]();
