@@ -71,7 +71,7 @@ class GemmBf16Run {
       }
       const Panel panel = panel_of(unit);
       const Panel then = panel_of(next.row_block < 0 ? unit : next);
-      const int64_t tiles = ceil_div(rows, Bf16Product::kRowsFetched);
+      const int64_t tiles = Bf16Product::tiles(rows);
       const Next fetched{then.part->b.ahead(then.index, k_offset, depth, tiles), then.c};
       const auto multiply = [&](float* c, int64_t c_row, bool accumulate) {
         Bf16Product::multiply(rows, a, panel.part->b, panel.index, k_offset, depth, b, c, c_row, accumulate,

@@ -16,7 +16,7 @@ namespace LSP_ISA {
 
 // What the product after this one reads and writes, to be fetched meanwhile.
 struct Next {
-  Ahead b;  // for tiles of Bf16Product::kRowsFetched rows
+  Ahead b;  // for Bf16Product::tiles() tiles
   const float* c;
 };
 
@@ -24,7 +24,7 @@ struct Next {
 
 struct Bf16Product {
   using Value = uint16_t;
-  static constexpr int64_t kRowsFetched = 2 * kTileRows;
+  static int64_t tiles(int64_t rows) { return ceil_div(rows, 2 * kTileRows); }
 
   static void pack_a(const Left& a, int64_t first, int64_t rows, int64_t k_offset, int64_t k, Value* out) {
     pack_tiles(a, first, rows, k_offset, k, out);
@@ -201,7 +201,7 @@ struct Bf16Product {
 // Rounded values, held as floats.
 struct Bf16Product {
   using Value = float;
-  static constexpr int64_t kRowsFetched = kRows;
+  static int64_t tiles(int64_t rows) { return tiles_of(rows); }
   struct Scope {
     Scope() {}
   };

@@ -43,7 +43,7 @@ static void forward_with(Exec& exec, const LogprobForward& f, const T* panels) {
         rows = min_of(rows_each, f.t - row);
         Bf16Product::pack_a(row_major(f.hidden, f.c), row, rows, 0, f.c, a);
       }
-      const int64_t tiles = ceil_div(rows, Bf16Product::kRowsFetched);
+      const int64_t tiles = Bf16Product::tiles(rows);
       const int64_t first = unit.panel * kChunkPanels;
       const int64_t last = min_of(first + kChunkPanels, ceil_div(f.v, kPanelColumns));
       for (int64_t panel = first; panel < last; ++panel) {
