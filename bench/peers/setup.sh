@@ -34,6 +34,9 @@ if [ ! -d "$llama" ]; then
   rm -rf "$download"
 fi
 if [ ! -x "$llama/build/bin/llama-batched-bench" ]; then
+  # GCC before 13 takes this instruction to read 8 of the 64 bytes and drops the rest: an illegal instruction later.
+  sed -i 's/^    _tile_loadconfig(&tc);/    __asm__ volatile("" : : "r"(\&tc) : "memory"); &/' \
+    "$llama/ggml/src/ggml-cpu/amx/mmq.cpp"
   cmake -S "$llama" -B "$llama/build" -DCMAKE_BUILD_TYPE=Release -DGGML_NATIVE=ON -DBUILD_SHARED_LIBS=OFF \
     -DLLAMA_CURL=OFF -DLLAMA_OPENSSL=OFF -DLLAMA_BUILD_TESTS=OFF -DLLAMA_BUILD_EXAMPLES=OFF -DLLAMA_BUILD_SERVER=OFF
   cmake --build "$llama/build" --target llama-bench llama-batched-bench --parallel "${JOBS:-2}"

@@ -298,7 +298,7 @@ function showPhases(phases: readonly PhaseResult[], output: Output): void {
 
 function showProfile(profile: readonly ProfileEntry[], output: Output): void {
   const line = (kernel: string, cells: readonly string[]) =>
-    output.line(kernel.padEnd(23) + cells.map((cell) => cell.padStart(10)).join(''));
+    output.line(kernel.padEnd(29) + cells.map((cell) => cell.padStart(10)).join(''));
   for (const phase of new Set(profile.map((one) => one.phase))) {
     output.line();
     output.line(output.bold(`where the time of ${phase} goes`));

@@ -107,7 +107,7 @@ function memoryRows(memory: MemoryEstimate): [string, string][] {
     ['process', 'everything else'],
     ['total', 'at most'],
   ];
-  return names.map(([key, name]) => [name, formatBytes(memory[key])]);
+  return names.map(([key, name]) => [name, formatBytes(memory[key] ?? 0)]);
 }
 
 function tensorTable({ tensors }: ModelSource) {

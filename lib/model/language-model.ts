@@ -289,11 +289,11 @@ export class LanguageModel implements AsyncDisposable {
   }
 
   /**
-   * Adds the adapter to the weights (W += s B A, in f32; a model in bf16 rounds the sums) and takes it off: the model
+   * Adds the adapter to the weights (W += s B A, in f32; a model in bf16 or int8 rounds the sums) and takes it off: the model
    * then computes the same up to rounding, at the speed of one without an adapter.
    *
-   * @throws LspError INVALID_ARGUMENT (there is none, or a learner trains it), OUT_OF_MEMORY, DISPOSED; the signal's
-   *   reason when aborted: then nothing has changed
+   * @throws LspError INVALID_ARGUMENT (there is none, or a learner trains it), INVALID_MODEL_FILE (sums that int8
+   *   cannot hold), OUT_OF_MEMORY, DISPOSED; the signal's reason when aborted: then nothing has changed
    */
   async merge(options?: { signal?: AbortSignal }): Promise<void> {
     const signal = expectSignal('signal', checkOptions(options, ['signal'], 'merge').signal);

@@ -59,6 +59,15 @@ export function weightBytes(config: ModelConfig, type: Exclude<WeightType, 'stor
   );
 }
 
+/** Bytes of the copy of the matrices in 8 bits that sampling in int8 reads (native/model/int8_weights.h). */
+export function roundedBytes(config: ModelConfig): number {
+  const panels = ([rows, columns]: readonly number[]) =>
+    columns === undefined ? 0 : padded(rows!) * (Math.ceil(columns / 4) * 4 + FLOAT_BYTES);
+  const layers = sumOf(layerParameters(config), panels) * config.numLayers;
+  const head = config.tiedEmbeddings ? panels([config.vocabSize, config.hiddenSize]) : 0;
+  return layers + head + sumOf(headParameters(config), panels);
+}
+
 /** What a file says of its tensors. */
 export type StoredTensors = readonly Pick<TensorLocation, 'name' | 'type' | 'shape' | 'byteLength'>[];
 
@@ -73,6 +82,21 @@ export function heldBytes(
     const isRows = stored !== 'f32' && shape.length > 1 && name.startsWith('model.layers.');
     return sum + (isRows ? byteLength : storedBytes(shape));
   }, 0);
+}
+
+/** Matrices that are decoded at a time (native/model/model.h). */
+const DECODED = 3;
+
+/** Bytes of the panels to which a model decodes matrices of its layers, 0 for one that holds all of them in panels. */
+export function decodedBytes({ tensors }: { tensors: StoredTensors }, type: WeightType): number {
+  const inPanels: readonly string[] = ['f32', 'bf16'];
+  const isDecoded = (columns: number, stored: string) =>
+    type === 'int8' ? columns % INT8_BLOCK.values === 0 : type === 'stored' && !inPanels.includes(stored);
+  const sizes = tensors
+    .filter(({ name, shape }) => name.startsWith('model.layers.') && shape.length > 1)
+    .filter(({ shape, type: stored }) => isDecoded(shape[1]!, stored))
+    .map(({ shape }) => storedBytes(shape));
+  return DECODED * Math.max(0, ...sizes);
 }
 
 /** Bytes that loading takes at most: a tensor is read in f32 before it is narrowed, and the embedding is the largest. */

@@ -32,8 +32,8 @@ export function targetsOf(text: string | undefined): LoraTarget[] {
 }
 
 /**
- * How the weights of the model are held: only those beneath an adapter may be bf16. They are where products are computed
- * in bf16, which would round them anyway.
+ * How the weights of the model are held: only those beneath an adapter may be other than f32. They are bf16 where products
+ * are computed in bf16, which would round them anyway.
  */
 export function weightTypeOf({ loraRank, loraBase, compute }: LoraRunOptions): WeightType {
   return loraBase ?? (loraRank !== undefined && compute === 'bf16' ? 'bf16' : 'f32');

@@ -36,8 +36,10 @@ export interface MemoryWorkload {
   gradientCheckpointing?: boolean;
   /** Bytes that the activations of a micro-batch, or the key-value cache, may take. */
   memoryBudget: number;
-  /** Bytes of the weights as they are held (default f32). */
+  /** Bytes of the weights as they are held, and of what they are decoded to (default f32). */
   weights?: number;
+  /** Bytes of a copy of the weights for sampling in int8 (default none). */
+  rounded?: number;
   /** Bytes of the weights of a frozen reference (a KL term, or a judge); 0 without, or where it shares the policy's. */
   reference: number;
   /** What is trained, if it is an adapter. */
@@ -51,12 +53,14 @@ export interface MemoryEstimate {
   moments: number;
   activations: number;
   keyValueCache: number;
+  /** The copy for sampling in int8, where there is one. */
+  rounded?: number;
   process: number;
   total: number;
 }
 
 export function estimateTrainingMemory(config: ModelConfig, workload: MemoryWorkload): MemoryEstimate {
-  const { adapter, reference, weights = weightBytes(config) } = workload;
+  const { adapter, reference, weights = weightBytes(config), rounded = 0 } = workload;
   const trained = adapter ? adapterBytes(config, adapter) : weights;
   const parts = {
     weights: adapter ? weights + trained : weights,
@@ -65,11 +69,14 @@ export function estimateTrainingMemory(config: ModelConfig, workload: MemoryWork
     moments: 2 * trained,
     activations: activationBytes(config, workload),
     keyValueCache: keyValueCacheBytes(config, workload),
+    ...(rounded > 0 && { rounded }),
     process: PROCESS_BYTES,
   };
   const sum = Object.values(parts).reduce((total, bytes) => total + bytes, 0);
-  // Sequences are sampled, then trained on: the cache is gone when activations are there.
-  return { ...parts, total: sum - Math.min(parts.activations, parts.keyValueCache) };
+  // Sequences are sampled, then trained on: the cache is gone when activations are there, and so is the copy of weights
+  // that an update will change.
+  const sampling = parts.keyValueCache + (adapter ? 0 : rounded);
+  return { ...parts, total: sum - Math.min(parts.activations, sampling) };
 }
 
 /** Bytes of cached keys and values when they are most. */

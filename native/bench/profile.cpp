@@ -133,9 +133,11 @@ void replace(Group& group, void (*Group::*)(Exec&, const Arguments&), const char
   counters().push_back(&counter_of<kGroup, kKernel>);
 }
 
-// Puts a copy of a group of kernels in its place, in which those named are timed; others stay as they are.
+// Puts a copy of a group of kernels, if there is one, in its place, in which those named are timed; others
+// stay as they are.
 template <auto kGroup, auto... kKernels, typename... Names>
 void time_group(Kernels& kernels, Names... names) {
+  if (plain().*kGroup == nullptr) return;
   static auto group = *(plain().*kGroup);
   (replace<kGroup, kKernels>(group, kKernels, names), ...);
   kernels.*kGroup = &group;

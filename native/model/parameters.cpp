@@ -1,6 +1,7 @@
 #include "model/parameters.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstring>
 
 #include "core/error.h"
@@ -132,6 +133,9 @@ Buffer narrow_panels(const Buffer& panels) {
   return narrow;
 }
 
+// A larger one would make its block's scale, a float16, infinite.
+static constexpr float kLargestQ8 = 127 * 65504.0f;
+
 Buffer quantized_rows(const ParameterSpec& spec, const Buffer& panels) {
   const StoredFormat format = stored_format(StoredType::q8_0);
   const int64_t row_bytes = spec.columns / format.block_elements * format.block_bytes;
@@ -141,6 +145,10 @@ Buffer quantized_rows(const ParameterSpec& spec, const Buffer& panels) {
   for (int64_t panel = 0; panel < panel_count(spec.rows); ++panel) {
     const int64_t height = std::min<int64_t>(kPanel, spec.rows - panel * kPanel);
     unpack_panel(spec, panel, panels.data(), values.data());
+    const bool fits = std::all_of(values.begin(), values.begin() + height * spec.columns,
+                                  [](float value) { return std::fabs(value) <= kLargestQ8; });
+    LSP_CHECK(fits, "INVALID_MODEL_FILE",
+              "Expected weights of at most 8.3e6 to hold in int8 but '" + spec.name + "' has larger ones.");
     quantize_q8_0(values.data(), height * spec.columns, to + panel * kPanel * row_bytes);
   }
   return rows;

@@ -1,5 +1,5 @@
 /** What a run's options mean for the dry step before it. */
-import { longestGroups } from '../../lib/cli/training/workload';
+import { longestGroups, workloadOf } from '../../lib/cli/training/workload';
 import { SMOLLM2_135M } from '../../lib/bench';
 import type { ModelConfig } from '../../lib/model/types';
 import { resolveTrainOptions } from '../../lib/run/train-options';
@@ -42,4 +42,32 @@ test('of activations that are computed again there is room for more of them', ()
 
 test('answers as long as the context leave a prompt of a token, which the learner refuses', () => {
   expect(tokensOf({ queries: 1, answers: 2, maxNewTokens: 10_000 })[0]!.prompt).toBe(1);
+});
+
+describe('weights', () => {
+  const matrix = (name: string, type: 'q4_0' | 'f16' | 'f32') => {
+    const [rows, columns] = name.includes('down') ? [64, 128] : [96, 64];
+    const byteLength = rows * columns * { q4_0: 18 / 32, f16: 2, f32: 4 }[type];
+    return { name, type, shape: [rows, columns], byteLength };
+  };
+  const sizes = (type: 'q4_0' | 'f16' | 'f32', options: object) => {
+    const names = ['model.layers.0.mlp.down_proj.weight', 'model.layers.1.mlp.up_proj.weight'];
+    const tensors = names.map((name) => matrix(name, type));
+    const source = { config, tensors } as unknown as ModelSource;
+    return workloadOf(source, resolveTrainOptions({ klBeta: 0.1, ...options }));
+  };
+  const held = 64 * 128 + 96 * 64;
+  const decoded = 3 * 4 * 64 * 128;
+
+  test('of a reference count as stored, with the three matrices that are decoded at a time', () => {
+    expect(sizes('q4_0', {}).reference).toBe((held * 18) / 32 + decoded);
+    expect(sizes('f16', {}).reference).toBe(2 * held + decoded);
+    expect(sizes('f32', {}).reference).toBe(4 * held);
+  });
+
+  test('of a base that is stored count once; its clone decodes on its own', () => {
+    const lora = { loraRank: 4, loraBase: 'stored' };
+    expect(sizes('q4_0', lora)).toMatchObject({ weights: (held * 18) / 32 + decoded, reference: decoded });
+    expect(sizes('f32', lora)).toMatchObject({ weights: 4 * held, reference: 0 });
+  });
 });

@@ -88,7 +88,9 @@ test('an alarm says how far off a broken sampler is, and what to do', async () =
   const { metrics } = await firstStep(selfPlay(new RoundedModel(-3), { rollouts: 'int8' }));
   expect(metrics.mismatch!.truncatedShare).toBeGreaterThan(0);
   expect(metrics.warnings).toEqual([
-    expect.stringMatching(/int8 rollouts are [\d.]+ nats per token .* above the limit of 0.05 .*`rollouts: "exact"`/),
+    expect.stringMatching(
+      /int8 rollouts are [\d.]+ nats per token .* above the limit of 0.05 .*`rollouts: "exact"`/,
+    ),
   ]);
   const quiet = selfPlay(new RoundedModel(-3), { rollouts: 'int8', watch: { warnMismatch: Infinity } });
   expect((await firstStep(quiet)).metrics.warnings).toEqual([]);

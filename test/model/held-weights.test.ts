@@ -135,6 +135,32 @@ it.each<WeightType>(['stored', 'int8'])('%s: all weights cannot be trained', asy
   expectError(await rejectionOf(Learner.create(held)), 'INVALID_ARGUMENT', /weights in f32/);
 });
 
+it('int8: weights beyond its scale are refused, and a merge that makes them changes nothing', async () => {
+  const name = 'model.layers.0.mlp.down_proj.weight';
+  await using model = await LanguageModel.load('tiny', { dtype: 'f32' });
+  const values = await model.parameter(name);
+  values[3] = 1e7;
+  await model.native.writeTensor(name, values);
+  const path = join(directory, 'large');
+  await model.save(path);
+  expectError(
+    await rejectionOf(LanguageModel.load(path, { dtype: 'int8' })),
+    'INVALID_MODEL_FILE',
+    /int8.*down_proj/,
+  );
+  await using held = await LanguageModel.load('tiny', { dtype: 'int8' });
+  await using learner = await Learner.create(held, { lora: { rank: 2 } });
+  for (const part of ['A', 'B']) {
+    const adapter = `base_model.model.${name.replace('.weight', `.lora_${part}.weight`)}`;
+    await held.native.writeTensor(adapter, (await held.parameter(adapter)).fill(1e4));
+  }
+  const before = await held.parameter(name);
+  await learner.dispose();
+  expectError(await rejectionOf(held.merge()), 'INVALID_MODEL_FILE', /int8/);
+  expect(held.adapter).not.toBeNull();
+  expect(await held.parameter(name)).toEqual(before);
+});
+
 describeWithModel('the real model as it is stored', () => {
   const ids = Int32Array.from({ length: 100 }, (_, i) => 100 + ((i * 7919) % 40000));
 

@@ -144,6 +144,7 @@ export function memoryLine(memory: MemoryEstimate): string {
     ['moments', memory.moments],
     ['activations', memory.activations],
     ['key-value cache', memory.keyValueCache],
+    ['int8 copy', memory.rounded ?? 0],
   ];
   const shown = parts
     .filter(([, bytes]) => bytes > 0)

@@ -1,6 +1,12 @@
 /** What a run's options mean for memory. */
 import type { ModelSource } from '../../model/formats';
-import { defaultMemoryBudget, heldBytes, type WeightType } from '../../model/memory';
+import {
+  decodedBytes,
+  defaultMemoryBudget,
+  heldBytes,
+  roundedBytes,
+  type WeightType,
+} from '../../model/memory';
 import type { ModelConfig, TrainingGroup } from '../../model/types';
 import { adapterSizeOf, weightTypeOf } from '../../run/lora-options';
 import { activationBytesPerToken, type MemoryWorkload } from '../../run/memory-estimate';
@@ -59,11 +65,18 @@ export function tokensOf(config: ModelConfig, options: TrainOptions): TokenWorkl
 /** What a step has of tokens and weights. */
 export function workloadOf(source: ModelSource, options: TrainOptions): MemoryWorkload {
   const adapter = adapterSizeOf(source.config, options);
+  const type = weightTypeOf(options);
   return {
     ...tokensOf(source.config, options),
-    weights: heldBytes(source, weightTypeOf(options)),
-    // Beneath an adapter lies the reference itself.
-    reference: needsReference(options) && adapter === null ? heldBytes(source, REFERENCE_TYPE) : 0,
+    weights: heldBytes(source, type) + decodedBytes(source, type),
+    reference: needsReference(options) ? referenceBytes(source, type, adapter !== null) : 0,
+    ...(options.rollouts === 'int8' && { rounded: roundedBytes(source.config) }),
     adapter,
   };
+}
+
+/** Beneath an adapter lies the reference itself; it only decodes on its own. */
+function referenceBytes(source: ModelSource, type: WeightType, isBase: boolean): number {
+  if (isBase) return decodedBytes(source, type);
+  return heldBytes(source, REFERENCE_TYPE) + decodedBytes(source, REFERENCE_TYPE);
 }

@@ -4,13 +4,13 @@
 
 #include "core/parallel.h"
 #include "kernels/int8/lanes.h"
+#include "kernels/int8/tiles.h"
 #include "kernels/logprob/reduce.h"
 
 namespace lsp {
 namespace LSP_ISA {
 
-constexpr int64_t kPanelBytes = 4 * kPanel;  // of four inputs
-constexpr float kSmallest = 0x1p-100f;       // a group or channel whose largest value is below is all zeros
+constexpr float kSmallest = 0x1p-100f;  // a group or channel whose largest value is below is all zeros
 
 // --- Quantizing
 
@@ -22,14 +22,6 @@ LSP_INLINE Vec scale_of(Vec largest) {
   return where_ge(largest, splat(kSmallest), largest / splat(127.0f), zero());
 }
 LSP_INLINE Vec magnitude(Vec a) { return max(a, zero() - a); }
-
-// Quantized activations: (G, T, 64) p, and of each group and token a and where its sums begin, (G, T).
-struct Inputs {
-  Input* values;
-  float* scale;
-  int32_t* start;
-  int64_t t;
-};
 
 static void quantize_group(const float* x, int64_t count, Input* values, float* scale, int32_t* start) {
   Vec largest = zero(), broken = zero();
@@ -74,7 +66,9 @@ static void quantize_inputs(Exec& exec, const float* x, int64_t ldx, int64_t k, 
 // The exec's shared memory is (slots 2 to 4) the quantized activations of a call.
 static Inputs inputs_of(Exec& exec, const float* x, int64_t ldx, int64_t t, int64_t k) {
   const int64_t groups = ceil_div(k, kInt8Group), pairs = groups * t;
-  const int64_t value_floats = ceil_div(pairs * kInt8Group * static_cast<int64_t>(sizeof(Input)), 4);
+  // Tiles of rows may read past the last.
+  const int64_t values = (pairs + kSpareRows) * kInt8Group;
+  const int64_t value_floats = ceil_div(values * static_cast<int64_t>(sizeof(Input)), 4);
   const Inputs inputs{reinterpret_cast<Input*>(exec.shared(2, value_floats)), exec.shared(3, pairs),
                       reinterpret_cast<int32_t*>(exec.shared(4, pairs)), t};
   quantize_inputs(exec, x, ldx, k, inputs);
@@ -183,8 +177,24 @@ static void panel_tile(const Inputs& x, int64_t row, int64_t k, const PanelProdu
   }
 }
 
+#if defined(__AMX_INT8__)
+// Rows in blocks of 32, the last one of 16 where that is enough. Which part of the next panel a block fetches
+// goes by its rows.
+static void tile_product(const Inputs& x, int64_t first, int64_t rows, int64_t k, const PanelProduct& p) {
+  for (int64_t row = 0; row < rows; row += kBlockRows) {
+    const int64_t height = min_of(kBlockRows, rows - row);
+    const uint8_t* ahead = row == 0 ? p.ahead : p.weight;
+    const auto block = height > kTileRows ? tile_block<2> : tile_block<1>;
+    block(x, first + row, height, k, p.weight, p.scale, ahead, p.y + row * p.y_row, p.y_row, p.columns);
+  }
+}
+#endif
+
 // Rows in tiles of nearly equal height.
 static void int8_product(const Inputs& x, int64_t first, int64_t rows, int64_t k, const PanelProduct& p) {
+#if defined(__AMX_INT8__)
+  if (rows >= kFewTileRows && k % kInt8Group == 0) return tile_product(x, first, rows, k, p);
+#endif
   const uint8_t* ahead = p.ahead;
   int64_t tiles = ceil_div(rows, kInt8Rows);
   for (int64_t row = 0; tiles > 0; --tiles) {
@@ -210,6 +220,9 @@ template <class F>
 static void for_units(Exec& exec, int64_t count, const F& f) {
   int64_t taken = 0;
   parallel_for(exec, min_of(exec.threads(), count), [&](int64_t, int worker) {
+#if defined(__AMX_INT8__)
+    const TileScope tiles;
+#endif
     const auto take = [&] { return __atomic_fetch_add(&taken, 1, __ATOMIC_RELAXED); };
     for (int64_t unit = take(), next; unit < count; unit = next) {
       next = take();

@@ -6,6 +6,7 @@
 #pragma once
 
 #include "core/simd.h"
+#include "kernels/int8/int8.h"
 
 namespace lsp {
 namespace LSP_ISA {
@@ -187,6 +188,17 @@ LSP_INLINE Vec to_floats(Sums sums) {
 }
 
 #endif
+
+// Quantized activations: (G, T, 64) p, and of each group and token a and where its sums begin, (G, T).
+struct Inputs {
+  Input* values;
+  float* scale;
+  int32_t* start;
+  int64_t t;
+};
+constexpr int64_t kSpareRows = 32;  // that may be read past the last
+
+constexpr int64_t kPanelBytes = 4 * kPanel;  // of four inputs
 
 // kToInteger + x holds in its low bits the integer that x rounds to.
 constexpr float kToInteger = 12582912.0f;  // 1.5 * 2^23
