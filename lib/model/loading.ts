@@ -43,7 +43,7 @@ export interface LoadOptions {
   dtype?: 'auto' | WeightType;
   /**
    * What products of matrices are computed in, in sampling, scoring and training alike: bf16 rounds their factors and
-   * sums in f32, several times as fast where the processor has instructions for it. f32 (default) gives the same bits on
+   * sums in f32, several times as fast where the processor has AMX. f32 (default) gives the same bits on
    * every machine; bf16 does on machines of one instruction set.
    */
   compute?: Compute;
