@@ -276,10 +276,10 @@ static void attention_forward(Exec& exec, const AttentionForward& f) {
     if (segment.count == 1 && head.group <= kMostDecodeRows) {
       // What this thread is likely to take next.
       const int64_t after = min_of(item + exec.threads(), items - 1);
-      const float* next = f.blocks[f.segments[tile_of[2 * (after / f.kv_heads)]].block_table[0]] +
-                          f.layer_offset + after % f.kv_heads * kv_head_floats(head.size);
+      const float* ahead = f.blocks[f.segments[tile_of[2 * (after / f.kv_heads)]].block_table[0]] +
+                           f.layer_offset + after % f.kv_heads * kv_head_floats(head.size);
       with_height<kMostDecodeRows>(static_cast<int>(head.group), [&](auto group) {
-        decode_tile<decltype(group)::rows>(f, head, segment, kv_head, next, exec.local(worker));
+        decode_tile<decltype(group)::rows>(f, head, segment, kv_head, ahead, exec.local(worker));
       });
     } else {
       forward_tile(f, head, segment, tile_of[2 * tile + 1], kv_head, exec.local(worker));
