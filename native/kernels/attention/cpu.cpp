@@ -172,7 +172,12 @@ static void forward_tile(const AttentionForward& f, const Head& head, const Atte
 // The same chains as in a tile, with all rows of a kv head in registers. It is the keys and values that take
 // the time to come, so the next block is fetched while one is multiplied.
 
+// Where vectors are arrays there are no registers to gain, and compilers take minutes to see it.
+#if defined(LSP_ISA_PORTABLE)
+constexpr int64_t kMostDecodeRows = 0;
+#else
 constexpr int64_t kMostDecodeRows = 8;
+#endif
 
 // c (G, 16V) = a (G, k) b (k, 16V) or += where `accumulate`; a is (k, G), rows of b lie b_row apart. With
 // each row of b one of what comes next is fetched, row by row.
