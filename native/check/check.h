@@ -80,6 +80,8 @@ class Checker {
   Exec& exec(int threads);
   // Too slow for this variant in this build? `work` counts multiplications.
   bool skips(const Kernels& kernels, double work) const;
+  // Too slow for a sanitized build, whose oracles take minutes? Smaller cases show the same errors there.
+  bool leaves_out(double work) const;
 
   void test(const std::string& name, const std::function<void(Case&)>& body);
   // Runs on every variant with 1, 2 and 3 threads, demands the same bits of all, and returns the first
