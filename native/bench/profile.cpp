@@ -104,7 +104,7 @@ template <auto kGroup, auto kKernel>
 Counter counter_of;
 
 std::vector<Counter*>& counters() {
-  static std::vector<Counter*> all;
+  static std::vector<Counter*>& all = *new std::vector<Counter*>();  // never destroyed, as the kernels
   return all;
 }
 

@@ -136,10 +136,11 @@ std::vector<Kernels> make_variants() {
 }
 
 // Best first.
+// Never destroyed: when a process exits, its threads may still be computing.
 const std::vector<Kernels>& variants() {
-  static const std::vector<Kernels> found = [] {
-    std::vector<Kernels> list = make_variants();
-    std::reverse(list.begin(), list.end());
+  static const std::vector<Kernels>& found = *[] {
+    auto* list = new std::vector<Kernels>(make_variants());
+    std::reverse(list->begin(), list->end());
     return list;
   }();
   return found;
