@@ -30,21 +30,28 @@ static void rotate_rows(Exec& exec, float* rows, int64_t heads, int64_t head_siz
   });
 }
 
+// One head of one token into its slot of the cache.
+static void write_head(const RopeForward& f, const KvSlotWrite& write, int64_t head, float* turned) {
+  const int64_t half = f.head_size / 2, table = f.positions[write.token] * half;
+  const int64_t at = (write.token * f.kv_heads + head) * f.head_size;
+  float* keys = write.block + f.layer_offset + head * kv_head_floats(f.head_size);
+  float* values = keys + kKvBlock * f.head_size + write.slot * kv_padded_head(f.head_size);
+  rotate(f.k + at, f.cosine + table, f.sine + table, 1.0f, half, turned);
+  for (int64_t i = 0; i < f.head_size; ++i) keys[i * kKvBlock + write.slot] = turned[i];
+  for_lanes(f.head_size, [&](int64_t i, int n) { store_n(values + i, load_n(f.v + at + i, n), n); });
+}
+
+// Writes of an item: neighbours share the cache lines of a block's keys, so they belong to one thread.
+constexpr int64_t kWritesTogether = 16;
+
 static void rope_forward(Exec& exec, const RopeForward& f) {
-  const int64_t half = f.head_size / 2, padded = kv_padded_head(f.head_size);
   rotate_rows(exec, f.q, f.heads, f.head_size, f.t, f.cosine, f.sine, f.positions, 1.0f);
   exec.reserve_local(f.head_size);
-  parallel_for(exec, f.write_count, [&](int64_t item, int worker) {
-    const KvSlotWrite& write = f.writes[item];
-    const int64_t table = f.positions[write.token] * half;
-    float* turned = exec.local(worker);
+  const int64_t together = max_of(1, min_of(kWritesTogether, ceil_div(f.write_count, exec.threads())));
+  parallel_for(exec, ceil_div(f.write_count, together), [&](int64_t item, int worker) {
+    const int64_t first = item * together, last = min_of(f.write_count, first + together);
     for (int64_t head = 0; head < f.kv_heads; ++head) {
-      const int64_t at = (write.token * f.kv_heads + head) * f.head_size;
-      float* keys = write.block + f.layer_offset + head * kv_head_floats(f.head_size);
-      float* values = keys + kKvBlock * f.head_size + write.slot * padded;
-      rotate(f.k + at, f.cosine + table, f.sine + table, 1.0f, half, turned);
-      for (int64_t i = 0; i < f.head_size; ++i) keys[i * kKvBlock + write.slot] = turned[i];
-      for_lanes(f.head_size, [&](int64_t i, int n) { store_n(values + i, load_n(f.v + at + i, n), n); });
+      for (int64_t i = first; i < last; ++i) write_head(f, f.writes[i], head, exec.local(worker));
     }
   });
 }
