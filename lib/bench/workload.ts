@@ -53,7 +53,7 @@ export interface StepTimes {
   rolloutSeconds: number;
   rolloutTokensPerSecond: number;
   referenceSeconds: number;
-  /** Forward, backward and AdamW; with int8 rollouts their log-probabilities in f32, too. */
+  /** Forward, backward and AdamW; with int8 rollouts their log-probabilities as trained, too. */
   updateSeconds: number;
   /** AdamW's part of it. */
   optimizerSeconds: number;
@@ -149,7 +149,7 @@ export async function* timeSteps(
     minNewTokens: newTokens,
     ...(signal && { signal }),
   };
-  const sampledExactly = (options.precision ?? 'f32') === 'f32';
+  const sampledExactly = (options.precision ?? 'exact') === 'exact';
   const seconds = (from: number, to: number) => (to - from) / 1000;
   for (let step = 1; ; step++) {
     onPhaseEnd?.(undefined);

@@ -3,8 +3,8 @@
  *
  * On-policy the rollout's log-probabilities are the trainer's, bit for bit, so dLoss/dlogprob is known before the
  * training forward. Rollouts of a policy that was rounded are on-policy once their tokens are weighted (importance.ts),
- * with log-probabilities that the trainer computes. From the second update on a batch of rollouts the weights have moved, and the derivative is
- * computed in a callback from the log-probabilities of that forward and the stored ones.
+ * with log-probabilities that the trainer computes. From the second update on a batch of rollouts the weights have moved,
+ * and the derivative is computed in a callback from the log-probabilities of that forward and the stored ones.
  *
  * All roles go into a single `accumulate`, which is all or nothing: an abort can never leave half a gradient behind.
  */

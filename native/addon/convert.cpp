@@ -3,6 +3,7 @@
 #include <cfloat>
 #include <cmath>
 #include <cstring>
+#include <initializer_list>
 #include <limits>
 
 #include "core/error.h"
@@ -310,30 +311,43 @@ float to_temperature(const Napi::Value& value, const std::string& name) {
   return static_cast<float>(to_number(value, name, 1e-6, 1e6));
 }
 
-WeightType to_weight_type(const Napi::Value& value, const std::string& name) {
-  if (value.IsUndefined()) return WeightType::f32;
+namespace {
+
+template <class T>
+struct Named {
+  const char* name;
+  T value;
+};
+
+// One of the choices; the first where nothing is said.
+template <class T>
+T to_choice(const Napi::Value& value, const std::string& name, std::initializer_list<Named<T>> choices) {
+  if (value.IsUndefined()) return choices.begin()->value;
   const std::string text = to_string(value, name);
-  if (text == "f32") return WeightType::f32;
-  if (text == "bf16") return WeightType::bf16;
-  if (text == "stored") return WeightType::stored;
-  if (text == "int8") return WeightType::int8;
-  reject_value("'f32', 'bf16', 'stored' or 'int8'", name, value);
+  std::string expected;
+  for (const Named<T>& choice : choices) {
+    if (text == choice.name) return choice.value;
+    expected += (expected.empty() ? "'" : ", '") + std::string(choice.name) + "'";
+  }
+  reject_value("one of " + expected, name, value);
+}
+
+}  // namespace
+
+WeightType to_weight_type(const Napi::Value& value, const std::string& name) {
+  return to_choice<WeightType>(value, name,
+                               {{"f32", WeightType::f32},
+                                {"bf16", WeightType::bf16},
+                                {"stored", WeightType::stored},
+                                {"int8", WeightType::int8}});
 }
 
 Precision to_precision(const Napi::Value& value, const std::string& name) {
-  if (value.IsUndefined()) return Precision::exact;
-  const std::string text = to_string(value, name);
-  if (text == "exact") return Precision::exact;
-  if (text == "int8") return Precision::int8;
-  reject_value("'exact' or 'int8'", name, value);
+  return to_choice<Precision>(value, name, {{"exact", Precision::exact}, {"int8", Precision::int8}});
 }
 
 Compute to_compute(const Napi::Value& value, const std::string& name) {
-  if (value.IsUndefined()) return Compute::f32;
-  const std::string text = to_string(value, name);
-  if (text == "f32") return Compute::f32;
-  if (text == "bf16") return Compute::bf16;
-  reject_value("'f32' or 'bf16'", name, value);
+  return to_choice<Compute>(value, name, {{"f32", Compute::f32}, {"bf16", Compute::bf16}});
 }
 
 StoredType to_float_type(const Napi::Value& value, const std::string& name) {

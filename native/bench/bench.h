@@ -36,6 +36,19 @@ struct Geometry {
   int64_t largest_matrix() const { return vocab * hidden; }
 };
 
+// A product of a layer: K, and N of each weight that shares its input.
+struct LayerProduct {
+  const char* name;
+  int64_t k;
+  std::vector<int64_t> n;
+};
+inline std::vector<LayerProduct> layer_products(const Geometry& g) {
+  return {{"qkv", g.hidden, {g.query_size(), g.kv_size(), g.kv_size()}},
+          {"out", g.query_size(), {g.hidden}},
+          {"gate+up", g.hidden, {g.ffn, g.ffn}},
+          {"down", g.ffn, {g.hidden}}};
+}
+
 // As many rows are a batch of training, with a backward pass; fewer are sequences that are being decoded.
 constexpr int64_t kTrainingRows = 128;
 

@@ -6,23 +6,10 @@ namespace lsp {
 namespace bench {
 namespace {
 
-struct Shape {
-  const char* name;
-  int64_t k;
-  std::vector<int64_t> n;
-};
-
-std::vector<Shape> shapes_of(const Geometry& g) {
-  return {{"qkv", g.hidden, {g.query_size(), g.kv_size(), g.kv_size()}},
-          {"out", g.query_size(), {g.hidden}},
-          {"gate+up", g.hidden, {g.ffn, g.ffn}},
-          {"down", g.ffn, {g.hidden}}};
-}
-
 // Floats for so many bytes.
 int64_t floats_of(int64_t bytes) { return (bytes + 3) / 4; }
 
-void bench_shape(Bencher& bencher, const Shape& shape) {
+void bench_shape(Bencher& bencher, const LayerProduct& shape) {
   int64_t columns = 0, bytes = 0, scales = 0;
   for (const int64_t n : shape.n) {
     columns += n;
@@ -88,7 +75,7 @@ void bench_head(Bencher& bencher) {
 }
 
 void bench(Bencher& bencher) {
-  for (const Shape& shape : shapes_of(bencher.geometry)) bench_shape(bencher, shape);
+  for (const LayerProduct& shape : layer_products(bencher.geometry)) bench_shape(bencher, shape);
   bench_head(bencher);
 }
 

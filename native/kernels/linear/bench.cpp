@@ -6,19 +6,6 @@ namespace lsp {
 namespace bench {
 namespace {
 
-struct Shape {
-  const char* name;
-  int64_t k;
-  std::vector<int64_t> n;
-};
-
-std::vector<Shape> shapes_of(const Geometry& g) {
-  return {{"qkv", g.hidden, {g.query_size(), g.kv_size(), g.kv_size()}},
-          {"out", g.query_size(), {g.hidden}},
-          {"gate+up", g.hidden, {g.ffn, g.ffn}},
-          {"down", g.ffn, {g.hidden}}};
-}
-
 // One of the two tables, with weights as it is used: in decoding, bfloat16 has frozen weights in bfloat16.
 struct Precision {
   const char* name;
@@ -28,7 +15,7 @@ struct Precision {
 
 class ShapeBench {
  public:
-  ShapeBench(Bencher& bencher, const Shape& shape, const Precision& precision)
+  ShapeBench(Bencher& bencher, const LayerProduct& shape, const Precision& precision)
       : bencher_(bencher), shape_(shape), precision_(precision) {
     for (const int64_t n : shape.n) {
       columns_ += n;
@@ -81,7 +68,7 @@ class ShapeBench {
   }
 
   Bencher& bencher_;
-  const Shape& shape_;
+  const LayerProduct& shape_;
   const Precision precision_;
   int64_t columns_ = 0, floats_ = 0, copies_ = 0, copy_ = 0;
   Buffer weights_;
@@ -91,7 +78,7 @@ void bench(Bencher& bencher) {
   const Kernels& kernels = bencher.kernels;
   for (const Precision& precision : {Precision{"", *kernels.linear, Arithmetic::f32},
                                      Precision{"bf16 ", *kernels.linear_bf16, Arithmetic::bf16}}) {
-    for (const Shape& shape : shapes_of(bencher.geometry)) {
+    for (const LayerProduct& shape : layer_products(bencher.geometry)) {
       ShapeBench cases(bencher, shape, precision);
       for (const int64_t t : bencher.rows) {
         cases.forward(t);
