@@ -3,6 +3,7 @@
 // scores and over the head for values. Rows of a tile are (token, query head of the group), tokens ascending.
 #include "kernels/attention/backward.h"
 #include "kernels/attention/head.h"
+
 namespace lsp {
 namespace LSP_ISA {
 
