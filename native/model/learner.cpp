@@ -105,7 +105,7 @@ SequenceValues Learner::accumulate(const std::vector<TrainSequence>& sequences,
                                    const Operation& operation) {
   check(sequences, temperature);
   // An update will change what they were made from; until then their memory is for the activations.
-  if (model_.parameters().adapter() == nullptr) model_.int8().clear();
+  model_.int8().clear();
   LSP_CHECK(loss_gradient.size() == sequences.size(), "INVALID_ARGUMENT",
             "Expected one loss gradient per sequence.");
   for (size_t i = 0; i < sequences.size(); ++i) {
