@@ -162,36 +162,18 @@ export class Learner implements AsyncDisposable {
     const checked = this.#checkGroups(groups);
     const sequences = checked.flatMap(trainSequences);
     signal?.throwIfAborted();
-    const add = async (gradient: Float32Array[] | NativeGroupLoss) => {
-      if (sequences.length === 0) return { logprobs: regroup(checked, []) };
+    const loss: Loss =
+      typeof lossGradient === 'function'
+        ? askedLoss(checked, lossGradient)
+        : { gradient: checkGradient(checked, lossGradient).filter(isNotEmpty) };
+    if (sequences.length === 0) return { logprobs: regroup(checked, []) };
+    try {
       const logprobs = await withSignal(signal, (handle) =>
-        native.accumulate(sequences, gradient, temperature, handle),
+        native.accumulate(sequences, loss.gradient, temperature, handle),
       );
       return { logprobs: regroup(checked, logprobs) };
-    };
-    if (typeof lossGradient !== 'function')
-      return add(checkGradient(checked, lossGradient).filter(isNotEmpty));
-    const gradientOf = (group: number, logprobs: readonly Float32Array[]) => {
-      const gradient = lossGradient(regroup([checked[group]!], logprobs)[0]!, group);
-      return checkGroupGradient(checked[group]!, group, gradient).filter(isNotEmpty);
-    };
-    // Groups without a token never reach native code.
-    checked.forEach(({ completions }, group) => {
-      if (!completions.some(isNotEmpty)) gradientOf(group, []);
-    });
-    // Native code would hand on what is thrown in words.
-    let failure: { thrown: unknown } | undefined;
-    try {
-      return await add((group, logprobs) => {
-        try {
-          return gradientOf(group, logprobs);
-        } catch (thrown) {
-          failure = { thrown };
-          throw thrown;
-        }
-      });
     } catch (error) {
-      throw failure ? failure.thrown : error;
+      throw loss.failure ? loss.failure.thrown : error;
     }
   }
 
@@ -402,6 +384,39 @@ function regroup(groups: readonly TrainingGroup[], flat: readonly Float32Array[]
   return groups.map(({ completions }) =>
     completions.map((completion) => (completion.length > 0 ? flat[next++]! : new Float32Array(0))),
   );
+}
+
+/** The gradient of a loss as native code takes it, of completions with tokens. */
+interface Loss {
+  gradient: Float32Array[] | NativeGroupLoss;
+  /** What the callback threw: `withSignal` makes an error of its own of it. */
+  failure?: { thrown: unknown };
+}
+
+/** A callback is called here for groups without a token, which never reach native code, and there for all others. */
+function askedLoss(
+  groups: readonly TrainingGroup[],
+  lossGradient: (logprobs: Float32Array[], group: number) => Float32Array[],
+): Loss {
+  const gradientOf = (index: number, logprobs: readonly Float32Array[]) => {
+    const group = groups[index]!;
+    const gradient = lossGradient(regroup([group], logprobs)[0]!, index);
+    return checkGroupGradient(group, index, gradient).filter(isNotEmpty);
+  };
+  groups.forEach(({ completions }, index) => {
+    if (!completions.some(isNotEmpty)) gradientOf(index, []);
+  });
+  const loss: Loss = {
+    gradient(index: number, logprobs: Float32Array[]) {
+      try {
+        return gradientOf(index, logprobs);
+      } catch (thrown) {
+        loss.failure = { thrown };
+        throw thrown;
+      }
+    },
+  };
+  return loss;
 }
 
 /** One finite value per completion token, flattened over the groups. */

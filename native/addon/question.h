@@ -36,7 +36,7 @@ class Question {
     return *std::exchange(answer_, std::nullopt);
   }
 
-  // JavaScript thread: answers with reply(asked) if something was asked.
+  // JavaScript thread: answers with reply(asked) if something was asked; after an abort nobody wants to know.
   template <class Reply>
   void answer(Operation& operation, const Reply& reply) {
     std::optional<Asked> asked;
@@ -44,7 +44,7 @@ class Question {
       const std::lock_guard<std::mutex> lock(mutex_);
       asked = std::exchange(asked_, std::nullopt);
     }
-    if (!asked) return;
+    if (!asked || operation.aborted()) return;
     Answer answer = reply(*asked);
     {
       const std::lock_guard<std::mutex> lock(mutex_);

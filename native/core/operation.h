@@ -17,15 +17,16 @@ class Operation {
     aborted_.store(true, std::memory_order_relaxed);
     wake();
   }
+  bool aborted() const { return aborted_.load(std::memory_order_relaxed); }
   void poll() const {
-    if (aborted_.load(std::memory_order_relaxed)) throw Error("ABORTED", "The operation was aborted.");
+    if (aborted()) throw Error("ABORTED", "The operation was aborted.");
   }
 
   // Waits until `done()` is true, which is asked again after every wake(); throws as poll() does.
   template <class Done>
   void wait(const Done& done) {
     std::unique_lock<std::mutex> lock(mutex_);
-    changed_.wait(lock, [&] { return aborted_.load(std::memory_order_relaxed) || done(); });
+    changed_.wait(lock, [&] { return aborted() || done(); });
     poll();
   }
   void wake() {

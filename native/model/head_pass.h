@@ -41,11 +41,16 @@ class HeadPass {
   struct Range {
     int64_t first, count;
   };
+  struct Block {
+    Range range;
+    float* logits;  // kept from forward to backward pass, or null
+  };
 
   std::vector<Range> runs(const ScoredRows& rows, const LossGradient& loss) const;
-  void forward(const ScoredRows& rows, const float* hidden, Range range, float* lse, float* logits);
-  void backward(const ScoredRows& rows, const float* hidden, Range range, const float* lse,
-                const float* logits, const LossGradient& loss, Gradients& gradients, float* dhidden);
+  std::vector<Block> blocks(Range run);
+  void forward(const ScoredRows& rows, const float* hidden, Block block, float* lse);
+  void backward(const ScoredRows& rows, const float* hidden, Block block, const float* lse,
+                const LossGradient& loss, Gradients& gradients, float* dhidden);
 
   Model& model_;
   const ModelConfig& c_;

@@ -148,7 +148,7 @@ describe('all or nothing', () => {
       withLearner(async (learner) => {
         const outcome = await learner
           .accumulate(groups, () => {
-            throw thrown;
+            throw thrown as Error;
           })
           .then(
             () => ['resolved'],

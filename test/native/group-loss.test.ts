@@ -200,7 +200,7 @@ describe('all or nothing', () => {
       const thrown = what === 'an error' ? new Error('mine') : what;
       const loss = pairLoss();
       const failing: NativeGroupLoss = (group, logprobs) => {
-        if (group === 3) throw thrown;
+        if (group === 3) throw thrown as Error;
         return loss(group, logprobs);
       };
       expect(await unchanged(failing, tokens)).toBe(thrown);
@@ -256,7 +256,7 @@ describe('a callback that calls the engine', () => {
     const queue = (name: string, promise: Promise<unknown>) =>
       waiting.push(promise.then(() => void order.push(name)));
     const loss = pairLoss();
-    await learner.accumulate(
+    const running = learner.accumulate(
       [sequence!],
       (group, logprobs) => {
         queue(
@@ -270,7 +270,8 @@ describe('a callback that calls the engine', () => {
       1,
       handle(),
     );
-    order.push('asked');
+    queue('asked', running);
+    await running;
     await Promise.all(waiting);
     expect(order).toEqual(['asked', 'accumulate', 'gradient', 'score']);
   });
