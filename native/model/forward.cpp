@@ -163,8 +163,8 @@ class LayerForward {
       project_int8(projections, x, k);
     } else {
       project_exactly(projections, x, k);
+      adapter_forward(model_, projections.begin(), static_cast<int>(projections.size()), x, k, t_);
     }
-    adapter_forward(model_, projections.begin(), static_cast<int>(projections.size()), x, k, t_);
   }
 
   void project_exactly(std::initializer_list<AdaptedPart> projections, const float* x, int64_t k) {
@@ -177,6 +177,7 @@ class LayerForward {
     model_.linear().forward(model_.exec(), {parts, count, x, k, t_, k});
   }
 
+  // The adapter is in the rounded weights.
   void project_int8(std::initializer_list<AdaptedPart> projections, const float* x, int64_t k) {
     Int8Part parts[3];
     int count = 0;

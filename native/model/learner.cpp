@@ -91,7 +91,7 @@ SequenceValues Learner::accumulate(const std::vector<TrainSequence>& sequences, 
   check(sequences, temperature);
   LossGradient loss_gradient(sequences, std::move(loss));
   // An update will change what they were made from; until then their memory is for the activations.
-  if (model_.parameters().adapter() == nullptr) model_.int8().clear();
+  model_.int8().clear();
   const ScratchRelease release(model_.exec());
   // Where there is nothing to lose, undoing means clearing; else a copy is taken.
   const bool was_zero = gradients_.is_zero();
