@@ -4,11 +4,11 @@
  */
 import { readFileSync } from 'node:fs';
 import { cpus } from 'node:os';
-import { DEFAULT_MAX_WEIGHT, ImportanceWeights } from '../learn/importance';
+import { DEFAULT_MAX_WEIGHT, importanceWeights } from '../learn/importance';
 import { Learner, type LearnerOptions } from '../learn/learner';
 import { LanguageModel, type LanguageModelLoadOptions } from '../model/language-model';
 import type { Compute } from '../model/loading';
-import type { Completion, GenerateOptions, TrainingGroup } from '../model/types';
+import type { Completion, GenerateOptions, LossGradient, TrainingGroup } from '../model/types';
 import { loadAddon } from '../native/load';
 import { expectInteger, expectOneOf } from '../options';
 import type { Workload } from './operations';
@@ -53,7 +53,7 @@ export interface StepTimes {
   rolloutSeconds: number;
   rolloutTokensPerSecond: number;
   referenceSeconds: number;
-  /** Forward, backward and AdamW; with int8 rollouts their log-probabilities as trained, too. */
+  /** Forward, backward and AdamW. */
   updateSeconds: number;
   /** AdamW's part of it. */
   optimizerSeconds: number;
@@ -160,12 +160,11 @@ export async function* timeSteps(
     const references = await logprobsOf(reference, prompts, completions, signal);
     const referenced = performance.now();
     onPhaseEnd?.('reference');
-    const old = sampledExactly ? null : await logprobsOf(model, prompts, completions, signal);
     const groups: TrainingGroup[] = completions.map((group, i) => ({
       prompt: prompts[i]!,
       completions: group.map(({ tokens }) => tokens),
     }));
-    await learner.accumulate(groups, lossGradient(completions, old, references), {
+    await learner.accumulate(groups, lossGradient(completions, references, sampledExactly), {
       ...(signal && { signal }),
     });
     const accumulated = performance.now();
@@ -205,27 +204,26 @@ async function logprobsOf(
  * has the derivative 1 − exp(r − l) (Schulman 2020). w is 1, or the importance weight of a token that was sampled in
  * int8.
  *
- * @param old log-probabilities of the policy where it is not what sampled
+ * @param sampledExactly whether the rollouts' log-probabilities are those of what is trained; else a callback takes these
  */
 function lossGradient(
   completions: readonly Completion[][],
-  old: readonly Float32Array[][] | null,
   references: readonly Float32Array[][],
-): Float32Array[][] {
+  sampledExactly: boolean,
+): LossGradient {
   const tokens = completions.flat().reduce((sum, completion) => sum + completion.tokens.length, 0);
-  const importance = new ImportanceWeights(DEFAULT_MAX_WEIGHT);
-  return completions.map((group, i) =>
-    group.map(({ logprobs: sampled }, j) => {
-      const advantage = ((i * group.length + j) % 7) - 3;
+  const gradientOf = (own: Float32Array[] | null, i: number) =>
+    completions[i]!.map(({ logprobs: sampled }, j) => {
+      const advantage = ((i * completions[i]!.length + j) % 7) - 3;
       const reference = references[i]![j]!;
-      const logprobs = old?.[i]![j] ?? sampled;
-      const weights = old && importance.of(logprobs, sampled);
+      const logprobs = own?.[j] ?? sampled;
+      const weights = own && importanceWeights(logprobs, sampled, DEFAULT_MAX_WEIGHT);
       return logprobs.map((logprob, t) => {
         const policy = -advantage * (weights?.[t] ?? 1);
         return (policy + KL_WEIGHT * (1 - Math.exp(reference[t]! - logprob))) / tokens;
       });
-    }),
-  );
+    });
+  return sampledExactly ? completions.map((_, i) => gradientOf(null, i)) : gradientOf;
 }
 
 /** Most memory that this process has had, as the kernel counts it. */

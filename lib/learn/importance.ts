@@ -28,41 +28,38 @@ export interface Mismatch {
 /** C where nobody says (Yao et al. 2025, "Your efficient RL framework secretly brings you off-policy RL training"). */
 export const DEFAULT_MAX_WEIGHT = 2;
 
-/** Weighs tokens, and keeps account of how far apart the two policies are. */
-export class ImportanceWeights {
-  private tokens = 0;
-  private weights = 0;
-  private truncated = 0;
-  private kl = 0;
-  private largest = 0;
+/**
+ * w_t of the tokens of one completion.
+ * @param logprobs under the trained policy
+ * @param sampled under the policy that sampled
+ * @param most C
+ */
+export function importanceWeights(
+  logprobs: ArrayLike<number>,
+  sampled: ArrayLike<number>,
+  most: number,
+): Float64Array {
+  return Float64Array.from({ length: sampled.length }, (_, t) =>
+    Math.min(most, Math.exp(logprobs[t]! - sampled[t]!)),
+  );
+}
 
-  /** @param most C */
-  constructor(private readonly most: number) {}
-
-  /** w_t of the tokens of one completion. */
-  of(logprobs: ArrayLike<number>, sampled: ArrayLike<number>): Float64Array {
-    return Float64Array.from({ length: sampled.length }, (_, t) => {
+/** Over all tokens of completions, in order; null if there are none. */
+export function mismatchOf(
+  completions: Iterable<{ logprobs: ArrayLike<number>; sampled: ArrayLike<number> }>,
+  most: number,
+): Mismatch | null {
+  let [tokens, weights, truncated, kl, largest] = [0, 0, 0, 0, 0];
+  for (const { logprobs, sampled } of completions) {
+    importanceWeights(logprobs, sampled, most).forEach((weight, t) => {
       const difference = logprobs[t]! - sampled[t]!;
-      const ratio = Math.exp(difference);
-      const weight = Math.min(this.most, ratio);
-      this.tokens++;
-      this.weights += weight;
-      if (ratio > this.most) this.truncated++;
-      this.kl += Math.expm1(difference) - difference;
-      this.largest = Math.max(this.largest, Math.abs(difference));
-      return weight;
+      tokens++;
+      weights += weight;
+      if (Math.exp(difference) > most) truncated++;
+      kl += Math.expm1(difference) - difference;
+      largest = Math.max(largest, Math.abs(difference));
     });
   }
-
-  /** Null if nothing was weighed. */
-  mismatch(): Mismatch | null {
-    const { tokens, largest } = this;
-    if (tokens === 0) return null;
-    return {
-      meanWeight: this.weights / tokens,
-      truncatedShare: this.truncated / tokens,
-      kl: this.kl / tokens,
-      largest,
-    };
-  }
+  if (tokens === 0) return null;
+  return { meanWeight: weights / tokens, truncatedShare: truncated / tokens, kl: kl / tokens, largest };
 }

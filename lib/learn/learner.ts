@@ -10,7 +10,7 @@ import { LanguageModel, checkParameterName } from '../model/language-model';
 import { checkTokens } from '../model/generate-options';
 import { requireLearnerFits } from '../model/memory';
 import type { LossGradient, TrainingGroup } from '../model/types';
-import type { NativeAdapter, NativeLearner, NativeTrainSequence } from '../native/addon';
+import type { NativeAdapter, NativeGroupLoss, NativeLearner, NativeTrainSequence } from '../native/addon';
 import { nativeSync, withSignal } from '../native/call';
 import { loadAddon } from '../native/load';
 import {
@@ -83,8 +83,8 @@ export class Learner implements AsyncDisposable {
   readonly #native: NativeLearner;
   readonly #options: CheckedOptions;
   readonly #release: () => void;
-  /** Settles, never rejects, when the accumulations with a callback and what waits behind them are done. */
-  #held: Promise<void> | undefined;
+  /** Updates made once all steps that were asked for are done. */
+  #updates = 0;
   #disposal: Promise<void> | undefined;
 
   private constructor(
@@ -142,8 +142,10 @@ export class Learner implements AsyncDisposable {
    * failure or a callback that throws leaves the gradient as it was.
    *
    * @param groups prompts (at least one token) and their completions (token ids; empty ones count for nothing)
-   * @param lossGradient [group][completion] → dLoss/dlogprob, one value a completion token; or a function of a
-   *   group's log-probabilities that returns it (this costs a second forward pass)
+   * @param lossGradient [group][completion] → dLoss/dlogprob, one value a completion token; or a function that returns
+   *   it for one group, given the log-probabilities of its completions. It is called once for each group, in no order
+   *   that could be relied on, between forward and backward pass. There is no second forward pass unless a group does
+   *   not fit into a micro-batch (`activationBudget`).
    * @returns log-probabilities of the completion tokens, [group][completion]; the same bits as `model.logprobs` gives
    * @throws LspError INVALID_ARGUMENT (shapes, ids, values that are not finite), PROMPT_TOO_LONG, OUT_OF_MEMORY,
    *   DISPOSED; what the callback throws; the signal's reason when aborted
@@ -156,35 +158,23 @@ export class Learner implements AsyncDisposable {
     const given = checkOptions(options, ['temperature', 'signal'], 'accumulate');
     const temperature = expectNumber('temperature', given.temperature ?? 1, { above: 0 });
     const signal = expectSignal('signal', given.signal);
-    this.#use();
+    const native = this.#use();
     const checked = this.#checkGroups(groups);
     const sequences = checked.flatMap(trainSequences);
     signal?.throwIfAborted();
-    const add = async (gradient: readonly Float32Array[]) => {
-      if (sequences.length === 0) return { logprobs: regroup(checked, []) };
-      const ofSequences = gradient.filter((values) => values.length > 0);
+    const loss: Loss =
+      typeof lossGradient === 'function'
+        ? askedLoss(checked, lossGradient)
+        : { gradient: checkGradient(checked, lossGradient).filter(isNotEmpty) };
+    if (sequences.length === 0) return { logprobs: regroup(checked, []) };
+    try {
       const logprobs = await withSignal(signal, (handle) =>
-        this.#use().accumulate(sequences, ofSequences, temperature, handle),
+        native.accumulate(sequences, loss.gradient, temperature, handle),
       );
       return { logprobs: regroup(checked, logprobs) };
-    };
-    if (typeof lossGradient !== 'function') {
-      const gradient = checkGradient(checked, lossGradient);
-      return this.#inOrder(() => add(gradient));
+    } catch (error) {
+      throw loss.failure ? loss.failure.thrown : error;
     }
-    // Two native jobs: were a step to run between them, the callback's log-probabilities would be of other weights.
-    return this.#inOrder(async () => {
-      const logprobs =
-        sequences.length === 0
-          ? []
-          : await withSignal(signal, (handle) => this.#use().logprobs(sequences, temperature, handle));
-      const gradient = checkGradient(
-        checked,
-        regroup(checked, logprobs).map((values, group) => lossGradient(values, group)),
-      );
-      signal?.throwIfAborted();
-      return add(gradient);
-    }, true);
   }
 
   /**
@@ -202,12 +192,10 @@ export class Learner implements AsyncDisposable {
     const given = checkOptions(options, ['cacheBytes', 'signal'], 'rehearse');
     const cacheBytes = expectInteger('cacheBytes', given.cacheBytes ?? 0, { min: 0 });
     const signal = expectSignal('signal', given.signal);
-    this.#use();
+    const native = this.#use();
     const sequences = this.#checkGroups(groups).flatMap(trainSequences);
     if (sequences.length === 0) throw invalid('groups', 'at least one completion token', groups);
-    await this.#inOrder(() =>
-      withSignal(signal, (handle) => this.#use().rehearse(sequences, cacheBytes, handle)),
-    );
+    await withSignal(signal, (handle) => native.rehearse(sequences, cacheBytes, handle));
   }
 
   /**
@@ -215,14 +203,15 @@ export class Learner implements AsyncDisposable {
    * shows the sum of its use as input and as head.
    */
   async gradient(parameterName: string): Promise<Float32Array> {
-    this.#use();
+    const native = this.#use();
     checkParameterName(this.model.native, parameterName);
-    return this.#inOrder(() => withSignal(undefined, () => this.#use().gradient(parameterName)));
+    return withSignal(undefined, () => native.gradient(parameterName));
   }
 
   /** Forgets the accumulated gradient. */
   async zeroGradient(): Promise<void> {
-    return this.#inOrder(() => withSignal(undefined, () => this.#use().zeroGradient()));
+    const native = this.#use();
+    return withSignal(undefined, () => native.zeroGradient());
   }
 
   /**
@@ -233,24 +222,25 @@ export class Learner implements AsyncDisposable {
    * @throws LspError TRAINING_DIVERGED if the gradient is not finite: the weights are as they were
    */
   async step(): Promise<{ gradNorm: number; learningRate: number }> {
-    return this.#inOrder(async () => {
-      const native = this.#use();
-      const { learningRate: schedule, ...rest } = this.#options;
-      const learningRate = expectNumber('learningRate', schedule(native.stepCount()), {
-        min: 0,
-        max: MAX_RATE,
-      });
+    const native = this.#use();
+    const { learningRate: schedule, ...rest } = this.#options;
+    const learningRate = expectNumber('learningRate', schedule(this.#updates), { min: 0, max: MAX_RATE });
+    this.#updates += 1;
+    try {
       const { gradNorm } = await withSignal(undefined, () => native.step({ ...rest, learningRate }));
       return { gradNorm, learningRate };
-    });
+    } catch (error) {
+      this.#updates -= 1;
+      throw error;
+    }
   }
 
   /** Writes AdamW's moments and the update count to one safetensors file, completely or not at all. */
   async saveState(path: string, options?: { signal?: AbortSignal }): Promise<void> {
     const signal = stateSignal(options, 'saveState');
-    this.#use();
+    const native = this.#use();
     expectString('path', path, { allowEmpty: false });
-    await this.#inOrder(() => withSignal(signal, (handle) => this.#use().saveState(path, handle)));
+    await withSignal(signal, (handle) => native.saveState(path, handle));
   }
 
   /**
@@ -259,12 +249,17 @@ export class Learner implements AsyncDisposable {
    */
   async loadState(path: string, options?: { signal?: AbortSignal }): Promise<void> {
     const signal = stateSignal(options, 'loadState');
-    this.#use();
+    const native = this.#use();
     expectString('path', path, { allowEmpty: false });
     const { tensors, stepCount } = readLearnerState(path, this.model.native);
-    await this.#inOrder(() =>
-      withSignal(signal, (handle) => this.#use().loadState(tensors, stepCount, handle)),
-    );
+    const before = this.#updates;
+    this.#updates = stepCount;
+    try {
+      await withSignal(signal, (handle) => native.loadState(tensors, stepCount, handle));
+    } catch (error) {
+      this.#updates = before;
+      throw error;
+    }
   }
 
   /** Frees gradients and moments; the model stays. Idempotent. */
@@ -275,24 +270,6 @@ export class Learner implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.dispose();
-  }
-
-  /**
-   * Calls the operation at once, since the native queue keeps the order, except while one that holds (more than one
-   * native job) is under way: then after it.
-   */
-  #inOrder<T>(operation: () => Promise<T>, holds = false): Promise<T> {
-    if (!holds && !this.#held) return operation();
-    const result = this.#held ? this.#held.then(operation) : operation();
-    const settled = result.then(
-      () => undefined,
-      () => undefined,
-    );
-    this.#held = settled;
-    void settled.then(() => {
-      if (this.#held === settled) this.#held = undefined;
-    });
-    return result;
   }
 
   #use(): NativeLearner {
@@ -387,16 +364,18 @@ function checkLearnerOptions(given: LearnerOptions): CheckedOptions {
   };
 }
 
+function isNotEmpty({ length }: { readonly length: number }): boolean {
+  return length > 0;
+}
+
 /** Empty completions have nothing to learn from and are left out. */
-function trainSequences({ prompt, completions }: TrainingGroup): NativeTrainSequence[] {
-  return completions
-    .filter((completion) => completion.length > 0)
-    .map((completion) => {
-      const tokens = new Int32Array(prompt.length + completion.length);
-      tokens.set(prompt);
-      tokens.set(completion, prompt.length);
-      return { tokens, promptLength: prompt.length };
-    });
+function trainSequences({ prompt, completions }: TrainingGroup, group: number): NativeTrainSequence[] {
+  return completions.filter(isNotEmpty).map((completion) => {
+    const tokens = new Int32Array(prompt.length + completion.length);
+    tokens.set(prompt);
+    tokens.set(completion, prompt.length);
+    return { tokens, promptLength: prompt.length, group };
+  });
 }
 
 /** Puts one array per non-empty completion back into the shape of the groups. */
@@ -407,21 +386,60 @@ function regroup(groups: readonly TrainingGroup[], flat: readonly Float32Array[]
   );
 }
 
+/** The gradient of a loss as native code takes it, of completions with tokens. */
+interface Loss {
+  gradient: Float32Array[] | NativeGroupLoss;
+  /** What the callback threw: `withSignal` makes an error of its own of it. */
+  failure?: { thrown: unknown };
+}
+
+/** A callback is called here for groups without a token, which never reach native code, and there for all others. */
+function askedLoss(
+  groups: readonly TrainingGroup[],
+  lossGradient: (logprobs: Float32Array[], group: number) => Float32Array[],
+): Loss {
+  const gradientOf = (index: number, logprobs: readonly Float32Array[]) => {
+    const group = groups[index]!;
+    const gradient = lossGradient(regroup([group], logprobs)[0]!, index);
+    return checkGroupGradient(group, index, gradient).filter(isNotEmpty);
+  };
+  groups.forEach(({ completions }, index) => {
+    if (!completions.some(isNotEmpty)) gradientOf(index, []);
+  });
+  const loss: Loss = {
+    gradient(index: number, logprobs: Float32Array[]) {
+      try {
+        return gradientOf(index, logprobs);
+      } catch (thrown) {
+        loss.failure = { thrown };
+        throw thrown;
+      }
+    },
+  };
+  return loss;
+}
+
 /** One finite value per completion token, flattened over the groups. */
 function checkGradient(groups: readonly TrainingGroup[], gradient: unknown): Float32Array[] {
   const ofGroups = expectArray('lossGradient', gradient);
   if (ofGroups.length !== groups.length)
     throw invalid('lossGradient', `one array for each of ${groups.length} groups`, gradient);
-  return groups.flatMap(({ completions }, group) => {
-    const name = `lossGradient[${group}]`;
-    const values = expectArray(name, ofGroups[group]);
-    if (values.length !== completions.length) {
-      throw invalid(name, `one array for each of ${completions.length} completions`, values);
-    }
-    return completions.map((completion, index) =>
-      checkValues(`${name}[${index}]`, values[index], completion.length),
-    );
-  });
+  return groups.flatMap((group, index) => checkGroupGradient(group, index, ofGroups[index]));
+}
+
+function checkGroupGradient(
+  { completions }: TrainingGroup,
+  group: number,
+  gradient: unknown,
+): Float32Array[] {
+  const name = `lossGradient[${group}]`;
+  const values = expectArray(name, gradient);
+  if (values.length !== completions.length) {
+    throw invalid(name, `one array for each of ${completions.length} completions`, values);
+  }
+  return completions.map((completion, index) =>
+    checkValues(`${name}[${index}]`, values[index], completion.length),
+  );
 }
 
 function checkValues(name: string, values: unknown, length: number): Float32Array {

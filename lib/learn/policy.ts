@@ -49,7 +49,7 @@ export interface PolicyModel {
 /** Turns dLoss/dlogprob into a weight update of `model`. */
 export interface PolicyLearner {
   readonly model: PolicyModel;
-  /** Adds to the gradient; all or nothing. */
+  /** Adds to the gradient; all or nothing. A callback is called once for each group. */
   accumulate(
     groups: readonly TrainingGroup[],
     lossGradient: LossGradient,

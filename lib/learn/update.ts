@@ -1,16 +1,17 @@
 /**
  * The one update path: rollouts with advantages in, one (or several) AdamW updates out. Every trainer uses it.
  *
- * On-policy the rollout's log-probabilities are the trainer's, bit for bit, so dLoss/dlogprob is known before the
- * training forward. Rollouts of a policy that was rounded are on-policy once their tokens are weighted (importance.ts),
- * with log-probabilities that the trainer computes. From the second update on a batch of rollouts the weights have moved,
- * and the derivative is computed in a callback from the log-probabilities of that forward and the stored ones.
+ * π_old, the policy of the rollouts' log-probabilities, is the trained one before its first update, bit for bit. Where it
+ * sampled at temperature 1 itself, they came with the rollouts, and dLoss/dlogprob is known before the training forward.
+ * Else (another temperature, or a policy that was rounded, whose tokens are weighted: importance.ts) the first update's
+ * own forward pass brings them: dLoss/dlogprob is computed in a callback. So it is from the second update on a batch of
+ * rollouts: the weights have moved, and ratios are those of that forward's log-probabilities to the stored ones.
  *
  * All roles go into a single `accumulate`, which is all or nothing: an abort can never leave half a gradient behind.
  */
 import { LspError } from '../errors';
-import type { Completion, TrainingGroup } from '../model/types';
-import { DEFAULT_MAX_WEIGHT, ImportanceWeights, type Mismatch } from './importance';
+import type { Completion, LossGradient, TrainingGroup } from '../model/types';
+import { DEFAULT_MAX_WEIGHT, importanceWeights, mismatchOf, type Mismatch } from './importance';
 import { klEstimate, tokenWeights, type Loss, type Reduction, type TokenSample } from './losses';
 import type { PolicyLearner, PolicyModel } from './policy';
 
@@ -52,17 +53,33 @@ export interface UpdateOptions {
 /** One completion, ready for training. */
 interface PreparedSample {
   tokens: Int32Array;
-  advantages: Float64Array;
-  oldLogprobs: Float32Array;
+  /** Of all its tokens. */
+  advantage: number;
+  /** Log-probabilities under the policy that sampled; null where that is the trained one. */
+  sampled: Float32Array | null;
+  /** Null until the first update's forward pass brings it. */
+  old: OldPolicy | null;
   referenceLogprobs: Float32Array | null;
   /** Weight of each token: reduction times weight of the role; 0 for a masked completion. */
   tokenWeight: number;
+}
+
+/** What π_old makes of a completion: log-probabilities, and the advantages A_t that they weigh. */
+interface OldPolicy {
+  logprobs: Float32Array;
+  advantages: Float64Array;
 }
 
 interface PreparedGroup {
   role: string;
   prompt: Int32Array;
   samples: PreparedSample[];
+}
+
+interface PreparedBatch {
+  role: string;
+  weight: number;
+  groups: PreparedGroup[];
 }
 
 export interface RoleStatistics {
@@ -73,15 +90,19 @@ export interface RoleStatistics {
 }
 
 export interface PreparedUpdate {
-  groups: PreparedGroup[];
-  statistics: Record<string, RoleStatistics>;
-  /** Of the policy that sampled; null where it was the trained one itself. */
-  mismatch: Mismatch | null;
+  batches: PreparedBatch[];
   /** False if every advantage is zero: there is nothing to learn, not even from the KL term. */
   hasSignal: boolean;
 }
 
-export interface UpdateResult {
+/** What is known of the rollouts before the first update is made. */
+export interface Measured {
+  statistics: Record<string, RoleStatistics>;
+  /** Of the policy that sampled; null where it was the trained one itself. */
+  mismatch: Mismatch | null;
+}
+
+export interface UpdateResult extends Measured {
   /** Updates made; 0 if there was no signal. */
   updates: number;
   /** Of the last update. */
@@ -91,81 +112,93 @@ export interface UpdateResult {
   ratioClippedShare: Record<string, number>;
 }
 
+export interface UpdateListeners {
+  /** Called before the first update is made, or in its place where there is no signal; if it throws, none is made. */
+  onMeasured?: (measured: Measured) => void;
+  /** Called after each update with the share of those made. */
+  onProgress?: (fraction: number) => void;
+}
+
 /**
- * Collects what the loss needs: log-probabilities under the sampling weights (at the training temperature) and under
- * the reference. Changes nothing.
+ * Collects what the loss needs beside the training forward: log-probabilities under the reference, and under the policy
+ * those of completions that are not trained. Changes nothing.
  */
 export async function prepareUpdate(
   model: PolicyModel,
   batches: readonly RolloutBatch[],
   options: UpdateOptions,
 ): Promise<PreparedUpdate> {
-  const { temperature, signal, loss, reference } = options;
-  const sequences = batches.flatMap(({ groups }) =>
-    groups.flatMap(({ prompt, completions }) => completions.map(({ tokens }) => ({ prompt, tokens }))),
-  );
   requireOneVersion(batches);
-  const call = { temperature, signal };
-  // Completions carry log-probabilities at temperature 1; any other is computed, and those of the trained policy where
-  // a rounded one sampled.
-  const isOwn = temperature === 1 && !sampledElsewhere(batches);
-  const old = isOwn ? null : await completionLogprobs(model, sequences, call);
+  const { temperature, signal, loss, reference } = options;
   if (loss.needsReference && reference === null) {
     throw new LspError('INVALID_ARGUMENT', 'Expected a model for `reference` but received null.', {
       remedy: 'A KL term needs the frozen reference.',
     });
   }
-  const measured = loss.needsReference || options.measureKl;
-  const reached =
-    measured && reference !== null ? await completionLogprobs(reference, sequences, call) : null;
+  const prepared = batches.map((batch) => prepareBatch(batch, options));
+  const all = sequencesOf(prepared.flatMap(({ groups }) => groups));
+  const hasSignal = all.some(({ sample }) => hasAdvantage(sample));
 
-  const groups: PreparedGroup[] = [];
-  const statistics: Record<string, RoleStatistics> = {};
-  const importance = new ImportanceWeights(options.maxWeight ?? DEFAULT_MAX_WEIGHT);
-  let next = 0;
-  for (const batch of batches) {
-    const first = groups.length;
-    const weights = weightsOf(batch, options);
-    let sample = 0;
-    for (const { prompt, completions, advantages } of batch.groups) {
-      const samples = completions.map((completion, i) => {
-        const oldLogprobs = old?.[next + i] ?? completion.logprobs;
-        return {
-          tokens: completion.tokens,
-          advantages: tokenAdvantages(completion, advantages[i]!, oldLogprobs, importance),
-          oldLogprobs,
-          referenceLogprobs: reached?.[next + i] ?? null,
-          tokenWeight: weights[sample + i]!,
-        };
-      });
-      next += completions.length;
-      sample += completions.length;
-      groups.push({ role: batch.role, prompt, samples });
-    }
-    statistics[batch.role] = statisticsOf(groups.slice(first), loss, batch.weight);
+  // Completions carry log-probabilities at temperature 1, of the policy that sampled.
+  if (temperature === 1 && all.every(({ sample }) => sample.sampled === null)) {
+    const rollouts = batches.flatMap(({ groups }) => groups.flatMap(({ completions }) => completions));
+    all.forEach(({ sample }, i) => setOld(sample, rollouts[i]!.logprobs, options));
+  } else {
+    const left = all.filter(({ sample }) => !hasSignal || !isTrained(sample, loss));
+    const scored = await completionLogprobs(model, left, { temperature, signal });
+    left.forEach(({ sample }, i) => setOld(sample, scored[i]!, options));
   }
-  const hasSignal = groups.some(({ samples }) =>
-    samples.some(({ tokenWeight, advantages }) => tokenWeight !== 0 && advantages.some((a) => a !== 0)),
-  );
-  return { groups, statistics, mismatch: importance.mismatch(), hasSignal };
+  if (reference !== null && (loss.needsReference || options.measureKl)) {
+    const scored = await completionLogprobs(reference, all, { temperature, signal });
+    all.forEach(({ sample }, i) => (sample.referenceLogprobs = scored[i]!));
+  }
+  return { batches: prepared, hasSignal };
 }
 
-function sampledElsewhere(batches: readonly RolloutBatch[]): boolean {
-  return batches.some(({ groups }) =>
-    groups.some(({ completions }) => completions.some(({ sampler }) => sampler !== undefined)),
+function prepareBatch(batch: RolloutBatch, options: UpdateOptions): PreparedBatch {
+  const { role, weight } = batch;
+  const weights = weightsOf(batch, options);
+  let next = 0;
+  const groups = batch.groups.map(({ prompt, completions, advantages }) => ({
+    role,
+    prompt,
+    samples: completions.map(({ tokens, sampler }, i) => ({
+      tokens,
+      advantage: advantages[i]!,
+      sampled: sampler?.logprobs ?? null,
+      old: null,
+      referenceLogprobs: null,
+      tokenWeight: weights[next++]!,
+    })),
+  }));
+  return { role, weight, groups };
+}
+
+function sequencesOf(groups: readonly PreparedGroup[]) {
+  return groups.flatMap(({ prompt, samples }) =>
+    samples.map((sample) => ({ prompt, tokens: sample.tokens, sample })),
   );
 }
 
-/** A_t: the completion's advantage, weighted where another policy than the trained one sampled. */
-function tokenAdvantages(
-  { tokens, sampler }: Completion,
-  advantage: number,
-  logprobs: Float32Array,
-  importance: ImportanceWeights,
-): Float64Array {
-  if (sampler === undefined) return new Float64Array(tokens.length).fill(advantage);
-  // `|| 0`: a negative zero would make reports read oddly.
-  return importance.of(logprobs, sampler.logprobs).map((weight) => weight * advantage || 0);
+/** Whether there is something to learn from a completion. */
+function hasAdvantage({ tokens, advantage, tokenWeight }: PreparedSample): boolean {
+  return tokenWeight !== 0 && advantage !== 0 && tokens.length > 0;
+}
+
+/** Whether a completion can give a gradient: not a masked one, nor one without an advantage if there is no KL. */
+function isTrained(sample: PreparedSample, loss: Loss): boolean {
+  return hasAdvantage(sample) || (loss.needsReference && sample.tokenWeight !== 0);
+}
+
+/** Takes π_old's log-probabilities. A_t is the advantage, weighted where another policy than the trained one sampled. */
+function setOld(sample: PreparedSample, logprobs: Float32Array, { maxWeight }: UpdateOptions): void {
+  const { tokens, advantage, sampled } = sample;
+  const advantages =
+    sampled === null
+      ? new Float64Array(tokens.length).fill(advantage)
+      : // `|| 0`: a negative zero would make reports read oddly.
+        importanceWeights(logprobs, sampled, maxWeight ?? DEFAULT_MAX_WEIGHT).map((w) => w * advantage || 0);
+  sample.old = { logprobs, advantages };
 }
 
 /**
@@ -182,45 +215,41 @@ export async function applyUpdate(
   learner: PolicyLearner,
   prepared: PreparedUpdate,
   options: UpdateOptions,
-  onProgress?: (fraction: number) => void,
+  { onMeasured, onProgress }: UpdateListeners = {},
 ): Promise<UpdateResult> {
-  const result: UpdateResult = { updates: 0, gradNorm: null, learningRate: null, ratioClippedShare: {} };
-  if (!prepared.hasSignal) return result;
-  const { loss, temperature, signal, updatesPerBatch } = options;
-  const selected = selectTrained(prepared.groups, loss);
+  const { temperature, signal, updatesPerBatch } = options;
+  if (!prepared.hasSignal) {
+    const measured = measure(prepared, options);
+    onMeasured?.(measured);
+    return { ...measured, updates: 0, gradNorm: null, learningRate: null, ratioClippedShare: {} };
+  }
+  const selected = selectTrained(prepared, options.loss);
   const groups: TrainingGroup[] = selected.map(({ prompt, samples }) => ({
     prompt,
     completions: samples.map(({ tokens }) => tokens),
   }));
-  for (let update = 0; update < updatesPerBatch; update++) {
+  signal?.throwIfAborted();
+  await learner.accumulate(groups, onPolicy(selected, options), { temperature, signal });
+  let result = await orForget(learner, async () => {
+    const measured = measure(prepared, options);
+    onMeasured?.(measured);
+    return { ...measured, ...(await learner.step()), updates: 1, ratioClippedShare: {} };
+  });
+  onProgress?.(1 / updatesPerBatch);
+  for (let updates = 2; updates <= updatesPerBatch; updates++) {
     const clipped = new ClippedCount();
-    if (update === 0) {
-      signal?.throwIfAborted();
-      const gradient = selected.map((group) => group.samples.map((one) => onPolicy(one, loss, group.role)));
-      await learner.accumulate(groups, gradient, { temperature, signal });
-    } else {
-      const gradient = (logprobs: Float32Array[], index: number) => {
-        const { samples, role } = selected[index]!;
-        return samples.map((sample, i) => offPolicy(sample, logprobs[i]!, loss, role, clipped));
-      };
-      await learner.accumulate(groups, gradient, { temperature });
-    }
-    const { gradNorm, learningRate } = await stepOrForget(learner);
-    Object.assign(result, {
-      updates: update + 1,
-      gradNorm,
-      learningRate,
-      ratioClippedShare: clipped.shares(),
-    });
-    onProgress?.((update + 1) / updatesPerBatch);
+    await learner.accumulate(groups, offPolicy(selected, options.loss, clipped), { temperature });
+    const step = await orForget(learner, () => learner.step());
+    result = { ...result, ...step, updates, ratioClippedShare: clipped.shares() };
+    onProgress?.(updates / updatesPerBatch);
   }
   return result;
 }
 
-/** A step that fails must not leave its gradient for the next one to add to. */
-async function stepOrForget(learner: PolicyLearner): Promise<{ gradNorm: number; learningRate: number }> {
+/** What fails before its step is made must not leave its gradient for the next one to add to. */
+async function orForget<T>(learner: PolicyLearner, step: () => Promise<T>): Promise<T> {
   try {
-    return await learner.step();
+    return await step();
   } catch (error) {
     await learner.zeroGradient();
     throw error;
@@ -270,53 +299,80 @@ export async function completionLogprobs(
   );
 }
 
-function statisticsOf(groups: readonly PreparedGroup[], loss: Loss, weight: number): RoleStatistics {
+/** Once π_old is known of all completions. */
+function measure({ batches }: PreparedUpdate, { loss, maxWeight }: UpdateOptions): Measured {
+  const samples = batches.flatMap(({ groups }) => groups.flatMap((group) => group.samples));
+  const weighed = samples.flatMap((sample) =>
+    sample.sampled === null ? [] : [{ logprobs: oldOf(sample).logprobs, sampled: sample.sampled }],
+  );
+  return {
+    statistics: Object.fromEntries(batches.map((batch) => [batch.role, statisticsOf(batch, loss)])),
+    mismatch: mismatchOf(weighed, maxWeight ?? DEFAULT_MAX_WEIGHT),
+  };
+}
+
+function statisticsOf({ groups, weight }: PreparedBatch, loss: Loss): RoleStatistics {
   let total = 0;
   let tokens = 0;
   let kl: number | null = null;
   for (const sample of groups.flatMap(({ samples }) => samples)) {
-    const { loss: values } = loss.evaluate(tokenSample(sample, sample.oldLogprobs));
+    const { logprobs } = oldOf(sample);
+    const { loss: values } = loss.evaluate(tokenSample(sample, logprobs));
     total += sample.tokenWeight * values.reduce((sum, value) => sum + value, 0);
     if (sample.referenceLogprobs !== null) {
-      kl = (kl ?? 0) + klEstimate(sample.oldLogprobs, sample.referenceLogprobs) * sample.tokens.length;
+      kl = (kl ?? 0) + klEstimate(logprobs, sample.referenceLogprobs) * sample.tokens.length;
       tokens += sample.tokens.length;
     }
   }
   return { loss: weight === 0 ? 0 : total / weight, kl: kl === null || tokens === 0 ? null : kl / tokens };
 }
 
-/** Leaves out completions that can give no gradient: masked ones, and those without an advantage if there is no KL. */
-function selectTrained(groups: readonly PreparedGroup[], loss: Loss): PreparedGroup[] {
-  return groups
-    .map((group) => ({
-      ...group,
-      samples: group.samples.filter(
-        ({ tokenWeight, advantages }) =>
-          tokenWeight !== 0 && (loss.needsReference || advantages.some((advantage) => advantage !== 0)),
-      ),
-    }))
+/** Without the completions that can give no gradient. */
+function selectTrained({ batches }: PreparedUpdate, loss: Loss): PreparedGroup[] {
+  return batches
+    .flatMap(({ groups }) => groups)
+    .map((group) => ({ ...group, samples: group.samples.filter((sample) => isTrained(sample, loss)) }))
     .filter(({ samples }) => samples.length > 0);
 }
 
-function onPolicy(sample: PreparedSample, loss: Loss, role: string): Float32Array {
-  return weighted(loss.evaluate(tokenSample(sample, sample.oldLogprobs)).gradient, sample, role);
+/** dLoss/dlogprob where the weights are those of π_old: values if its log-probabilities are known, else a callback. */
+function onPolicy(groups: readonly PreparedGroup[], options: UpdateOptions): LossGradient {
+  const gradient = ({ samples, role }: PreparedGroup) =>
+    samples.map((sample) => {
+      const evaluated = options.loss.evaluate(tokenSample(sample, oldOf(sample).logprobs));
+      return weighted(evaluated.gradient, sample, role);
+    });
+  if (groups.every(({ samples }) => samples.every(({ old }) => old !== null))) return groups.map(gradient);
+  return (logprobs, index) => {
+    const group = groups[index]!;
+    group.samples.forEach((sample, i) => setOld(sample, logprobs[i]!, options));
+    return gradient(group);
+  };
 }
 
-function offPolicy(
-  sample: PreparedSample,
-  logprobs: Float32Array,
-  loss: Loss,
-  role: string,
-  clipped: ClippedCount,
-): Float32Array {
-  const { gradient, clippedTokens } = loss.evaluate(tokenSample(sample, logprobs));
-  clipped.add(role, clippedTokens, gradient.length);
-  return weighted(gradient, sample, role);
+function offPolicy(groups: readonly PreparedGroup[], loss: Loss, clipped: ClippedCount): LossGradient {
+  return (logprobs, index) => {
+    const { samples, role } = groups[index]!;
+    return samples.map((sample, i) => {
+      const { gradient, clippedTokens } = loss.evaluate(tokenSample(sample, logprobs[i]!));
+      clipped.add(role, clippedTokens, gradient.length);
+      return weighted(gradient, sample, role);
+    });
+  };
+}
+
+function oldOf({ old }: PreparedSample): OldPolicy {
+  if (old !== null) return old;
+  throw new LspError(
+    'INTERNAL',
+    'Expected log-probabilities of a completion that is trained but received none.',
+    { remedy: 'A learner must call the callback of `accumulate` once for each group.' },
+  );
 }
 
 function tokenSample(sample: PreparedSample, logprobs: Float32Array): TokenSample {
-  const { oldLogprobs, referenceLogprobs, advantages } = sample;
-  return { logprobs, oldLogprobs, referenceLogprobs, advantages };
+  const { logprobs: oldLogprobs, advantages } = oldOf(sample);
+  return { logprobs, oldLogprobs, referenceLogprobs: sample.referenceLogprobs, advantages };
 }
 
 function weighted(gradient: Float64Array, { tokenWeight }: PreparedSample, role: string): Float32Array {

@@ -19,6 +19,7 @@ import type { SamplingPrecision } from '../model/types';
 import {
   applyUpdate,
   prepareUpdate,
+  type Measured,
   type RolloutBatch,
   type RoleStatistics,
   type UpdateOptions,
@@ -277,13 +278,19 @@ export abstract class Trainer {
     const prepared = await phase('reference', () =>
       prepareUpdate(this.learner.model, played.batches, update),
     );
-    const metrics = {
-      ...played.metrics(prepared.statistics),
-      ...(prepared.mismatch && { mismatch: prepared.mismatch }),
+    const metricsOf = ({ statistics, mismatch }: Measured) => ({
+      ...played.metrics(statistics),
+      ...(mismatch && { mismatch }),
+    });
+    const warnings: string[] = [];
+    const onMeasured = (measured: Measured) => {
+      warnings.push(...watchStep(metricsOf(measured), this.current.baseline, this.limits));
     };
-    const warnings = watchStep(metrics, this.current.baseline, this.limits);
     signal?.throwIfAborted();
-    const result = await phase('update', (report) => applyUpdate(this.learner, prepared, update, report));
+    const result = await phase('update', (onProgress) =>
+      applyUpdate(this.learner, prepared, update, { onMeasured, onProgress }),
+    );
+    const metrics = metricsOf(result);
 
     this.commit(played, metrics, result.updates);
     for (const role of ['solver', 'challenger'] as const) {

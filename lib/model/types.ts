@@ -76,6 +76,9 @@ export interface TrainingGroup {
   completions: Int32Array[];
 }
 
-/** [group][completion] → one value per completion token, or a callback that computes it from the log-probabilities. */
+/**
+ * [group][completion] → one value per completion token, or a callback that computes those of a group from its
+ * log-probabilities: once for each group, in any order.
+ */
 export type LossGradient =
   readonly (readonly Float32Array[])[] | ((logprobs: Float32Array[], groupIndex: number) => Float32Array[]);

@@ -224,7 +224,15 @@ export interface NativeTrainSequence {
   tokens: Int32Array;
   /** Number of prompt tokens, at least 1. */
   promptLength: number;
+  /** Sequences of one number (default 0) have their loss computed together. */
+  group?: number;
 }
+
+/**
+ * dLoss/dlogprob of a group's sequences, one value a completion token, given their log-probabilities, in the order of
+ * the sequences. Called on the JavaScript thread, while the worker waits.
+ */
+export type NativeGroupLoss = (group: number, logprobs: Float32Array[]) => Float32Array[];
 
 export interface NativeAdamW {
   learningRate: number;
@@ -241,17 +249,13 @@ export interface NativeLearner {
   /**
    * Adds the gradient of sum(lossGradient * logprob) to the gradient buffers: forward and backward in micro-batches
    * in canonical (given) order. All or nothing: an abort or failure restores the gradient as it was.
+   * @param lossGradient one array per sequence, or a function that is called once for each group, in any order; what it
+   *   throws, the promise rejects with
    * @returns completion log-probabilities, one array per sequence.
    */
   accumulate(
     sequences: NativeTrainSequence[],
-    lossGradient: Float32Array[],
-    temperature: number,
-    handle: NativeHandle,
-  ): Promise<Float32Array[]>;
-  /** Completion log-probabilities only, as accumulate would see them. */
-  logprobs(
-    sequences: NativeTrainSequence[],
+    lossGradient: Float32Array[] | NativeGroupLoss,
     temperature: number,
     handle: NativeHandle,
   ): Promise<Float32Array[]>;

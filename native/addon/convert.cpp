@@ -288,6 +288,8 @@ std::vector<TrainSequence> to_train_sequences(const Napi::Value& value, const st
     TrainSequence sequence;
     sequence.tokens = to_int32s(fields.get("tokens"), fields.name("tokens"));
     sequence.prompt_length = fields.integer("promptLength", 1, kMaxSafeInteger);
+    if (!fields.get("group").IsUndefined())
+      sequence.group = static_cast<int32_t>(fields.integer("group", 0, INT32_MAX));
     return sequence;
   });
 }

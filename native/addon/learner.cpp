@@ -3,6 +3,7 @@
 
 #include "addon/convert.h"
 #include "addon/objects.h"
+#include "addon/question.h"
 
 namespace lsp::addon {
 
@@ -53,6 +54,9 @@ class LearnerState : public Dependent {
   std::atomic<bool> disposed_{false};
 };
 
+using GroupLogprobs = std::pair<int32_t, SequenceValues>;
+using GroupQuestion = Question<GroupLogprobs, SequenceValues>;
+
 class LearnerObject : public Napi::ObjectWrap<LearnerObject> {
  public:
   explicit LearnerObject(const Napi::CallbackInfo& info)
@@ -69,14 +73,14 @@ class LearnerObject : public Napi::ObjectWrap<LearnerObject> {
     return promised(info.Env(), [&] {
       check_usable();
       const std::shared_ptr<Operation> operation = to_operation(info[3], "handle");
+      const auto [loss, progress] = to_loss(info[1], operation);
       return submit(
           operation,
-          [sequences = to_train_sequences(info[0], "sequences"),
-           loss_gradient = to_list(info[1], "lossGradient", to_floats),
+          [sequences = to_train_sequences(info[0], "sequences"), loss = loss,
            temperature = to_temperature(info[2], "temperature"), operation](Learner& learner) {
-            return learner.accumulate(sequences, loss_gradient, temperature, *operation);
+            return learner.accumulate(sequences, loss, temperature, *operation);
           },
-          from_float_lists);
+          from_float_lists, progress);
     });
   }
 
@@ -88,19 +92,6 @@ class LearnerObject : public Napi::ObjectWrap<LearnerObject> {
                     [sequences = to_train_sequences(info[0], "sequences"),
                      cache_bytes = to_integer(info[1], "cacheBytes", 0, kMaxSafeInteger),
                      operation](Learner& learner) { learner.rehearse(sequences, cache_bytes, *operation); });
-    });
-  }
-
-  Napi::Value logprobs(const Napi::CallbackInfo& info) {
-    return promised(info.Env(), [&] {
-      check_usable();
-      const std::shared_ptr<Operation> operation = to_operation(info[2], "handle");
-      return submit(
-          operation,
-          [sequences = to_train_sequences(info[0], "sequences"),
-           temperature = to_temperature(info[1], "temperature"),
-           operation](Learner& learner) { return learner.logprobs(sequences, temperature, *operation); },
-          from_float_lists);
     });
   }
 
@@ -187,14 +178,38 @@ class LearnerObject : public Napi::ObjectWrap<LearnerObject> {
     });
   }
 
+  // A job's loss: values, or a function that the worker asks; and what answers on the JavaScript thread.
+  std::pair<Loss, std::function<void(Napi::Env)>> to_loss(const Napi::Value& value,
+                                                          const std::shared_ptr<Operation>& operation) const {
+    if (!value.IsFunction()) return {to_list(value, "lossGradient", to_floats), {}};
+    const auto function =
+        std::make_shared<Napi::FunctionReference>(Napi::Persistent(value.As<Napi::Function>()));
+    const auto question = std::make_shared<GroupQuestion>();
+    // A plain pointer: the job owns the session until the work is over.
+    GroupLoss loss = [question, session = state_->session().get(), operation](
+                         int32_t group, const SequenceValues& logprobs) {
+      return question->ask({group, logprobs}, *session, *operation);
+    };
+    return {std::move(loss), [question, function, operation](Napi::Env env) {
+              question->answer(*operation, [&](const GroupLogprobs& asked) {
+                const auto& [group, logprobs] = asked;
+                return to_list(
+                    function->Call({Napi::Number::New(env, group), from_float_lists(env, logprobs)}),
+                    "lossGradient", to_floats);
+              });
+            }};
+  }
+
   void check_usable() const {
     state_->check_usable();
     state_->session()->check_usable();
   }
 
   template <class Work, class Convert>
-  Napi::Value submit(std::shared_ptr<Operation> operation, Work work, Convert convert) {
-    return state_->session()->submit(std::move(operation), on_learner(std::move(work)), std::move(convert));
+  Napi::Value submit(std::shared_ptr<Operation> operation, Work work, Convert convert,
+                     std::function<void(Napi::Env)> progress = {}) {
+    return state_->session()->submit(std::move(operation), on_learner(std::move(work)), std::move(convert),
+                                     std::move(progress));
   }
   template <class Work>
   Napi::Value submit(std::shared_ptr<Operation> operation, Work work) {
@@ -222,7 +237,6 @@ Napi::Function define_learner(Napi::Env env) {
                         {
                             L::InstanceMethod<&L::accumulate>("accumulate"),
                             L::InstanceMethod<&L::rehearse>("rehearse"),
-                            L::InstanceMethod<&L::logprobs>("logprobs"),
                             L::InstanceMethod<&L::gradient>("gradient"),
                             L::InstanceMethod<&L::step>("step"),
                             L::InstanceMethod<&L::zero_gradient>("zeroGradient"),

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <atomic>
+#include <condition_variable>
 #include <mutex>
 #include <vector>
 
@@ -12,9 +13,25 @@ namespace lsp {
 
 class Operation {
  public:
-  void abort() { aborted_.store(true, std::memory_order_relaxed); }
+  void abort() {
+    aborted_.store(true, std::memory_order_relaxed);
+    wake();
+  }
+  bool aborted() const { return aborted_.load(std::memory_order_relaxed); }
   void poll() const {
-    if (aborted_.load(std::memory_order_relaxed)) throw Error("ABORTED", "The operation was aborted.");
+    if (aborted()) throw Error("ABORTED", "The operation was aborted.");
+  }
+
+  // Waits until `done()` is true, which is asked again after every wake(); throws as poll() does.
+  template <class Done>
+  void wait(const Done& done) {
+    std::unique_lock<std::mutex> lock(mutex_);
+    changed_.wait(lock, [&] { return aborted() || done(); });
+    poll();
+  }
+  void wake() {
+    std::lock_guard<std::mutex> lock(mutex_);
+    changed_.notify_all();
   }
 
   void finish(int sequence) {
@@ -30,6 +47,7 @@ class Operation {
  private:
   std::atomic<bool> aborted_{false};
   std::mutex mutex_;
+  std::condition_variable changed_;
   std::vector<int> finished_;
 };
 

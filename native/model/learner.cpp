@@ -86,38 +86,22 @@ void Learner::check(const std::vector<TrainSequence>& sequences, float temperatu
   }
 }
 
-// Forward, and backward where there is a loss gradient.
-SequenceValues Learner::run(const std::vector<TrainSequence>& sequences, const SequenceValues* loss_gradient,
-                            float temperature, const Operation& operation) {
-  const ScratchRelease release(model_.exec());
-  const Keep keep = loss_gradient != nullptr ? keep_ : Keep::nothing;
-
-  std::vector<SequenceScores> scores =
-      run_tree(model_, sequences, loss_gradient, loss_gradient != nullptr ? &gradients_ : nullptr,
-               {capacity(), temperature, keep}, operation);
-  SequenceValues logprobs;
-  for (SequenceScores& score : scores) logprobs.push_back(std::move(score.logprobs));
-  return logprobs;
-}
-
-SequenceValues Learner::accumulate(const std::vector<TrainSequence>& sequences,
-                                   const SequenceValues& loss_gradient, float temperature,
+SequenceValues Learner::accumulate(const std::vector<TrainSequence>& sequences, Loss loss, float temperature,
                                    const Operation& operation) {
   check(sequences, temperature);
+  LossGradient loss_gradient(sequences, std::move(loss));
   // An update will change what they were made from; until then their memory is for the activations.
   model_.int8().clear();
-  LSP_CHECK(loss_gradient.size() == sequences.size(), "INVALID_ARGUMENT",
-            "Expected one loss gradient per sequence.");
-  for (size_t i = 0; i < sequences.size(); ++i) {
-    const int64_t completion = static_cast<int64_t>(sequences[i].tokens.size()) - sequences[i].prompt_length;
-    LSP_CHECK(static_cast<int64_t>(loss_gradient[i].size()) == completion, "INVALID_ARGUMENT",
-              "Expected one loss gradient value per completion token.");
-  }
+  const ScratchRelease release(model_.exec());
   // Where there is nothing to lose, undoing means clearing; else a copy is taken.
   const bool was_zero = gradients_.is_zero();
   std::vector<Buffer> saved = was_zero ? std::vector<Buffer>() : gradients_.snapshot();
   try {
-    return run(sequences, &loss_gradient, temperature, operation);
+    SequenceValues logprobs;
+    for (SequenceScores& scores : run_tree(model_, sequences, &loss_gradient, &gradients_,
+                                           {capacity(), temperature, keep_}, operation))
+      logprobs.push_back(std::move(scores.logprobs));
+    return logprobs;
   } catch (...) {
     if (was_zero) {
       gradients_.clear();
@@ -126,12 +110,6 @@ SequenceValues Learner::accumulate(const std::vector<TrainSequence>& sequences,
     }
     throw;
   }
-}
-
-SequenceValues Learner::logprobs(const std::vector<TrainSequence>& sequences, float temperature,
-                                 const Operation& operation) {
-  check(sequences, temperature);
-  return run(sequences, nullptr, temperature, operation);
 }
 
 std::vector<float> Learner::gradient(const std::string& name) {

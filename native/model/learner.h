@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "model/backward.h"
+#include "model/loss_gradient.h"
 #include "model/model.h"
 #include "model/token_tree.h"
 
@@ -23,13 +24,10 @@ class Learner {
   // the layers' inputs, and compute the rest once more in the backward pass.
   Learner(Model& model, int64_t activation_bytes, bool recompute);
 
-  // Adds the gradient of sum(loss_gradient * logprob) over completion tokens and returns their
-  // log-probabilities. All or nothing: on any failure the gradient is as it was.
-  SequenceValues accumulate(const std::vector<TrainSequence>& sequences, const SequenceValues& loss_gradient,
-                            float temperature, const Operation& operation);
-  // The same log-probabilities without a gradient.
-  SequenceValues logprobs(const std::vector<TrainSequence>& sequences, float temperature,
-                          const Operation& operation);
+  // Adds the gradient of sum(dLoss/dlogprob * logprob) over completion tokens and returns their
+  // log-probabilities. All or nothing: on any failure, one of the loss included, the gradient is as it was.
+  SequenceValues accumulate(const std::vector<TrainSequence>& sequences, Loss loss, float temperature,
+                            const Operation& operation);
 
   // Takes all the memory that training will take, and gives back what is not kept between its phases:
   // moments, weights of its own, a key-value cache of so many bytes, and a forward and backward pass over as
@@ -54,8 +52,6 @@ class Learner {
   static int64_t activation_bytes_per_token(const ModelConfig& config, bool recompute);
 
  private:
-  SequenceValues run(const std::vector<TrainSequence>& sequences, const SequenceValues* loss_gradient,
-                     float temperature, const Operation& operation);
   void check(const std::vector<TrainSequence>& sequences, float temperature) const;
   void ensure_moments();
   int64_t capacity() const;  // tokens of a micro-batch

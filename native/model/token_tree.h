@@ -16,10 +16,17 @@ namespace lsp {
 struct TrainSequence {
   std::vector<int32_t> tokens;  // prompt, then completion
   int64_t prompt_length;        // at least 1
+  int32_t group = 0;            // sequences of one number have their loss computed together
 };
 
 // A value per completion token of each sequence.
 using SequenceValues = std::vector<std::vector<float>>;
+
+// Of a sequence's completion tokens.
+struct SequenceScores {
+  std::vector<float> logprobs;
+  std::vector<float> entropies;  // nats, of the distributions that the tokens come from
+};
 
 struct ScoredToken {
   int32_t sequence, index;  // completion token `index` of a sequence

@@ -2,24 +2,15 @@
 
 #include <algorithm>
 #include <cstring>
+#include <map>
 #include <memory>
 
+#include "model/head_pass.h"
 #include "model/kv_cache.h"
 
 namespace lsp {
 
 namespace {
-
-// Rows of the head's forward pass and columns of its backward pass between two polls: about the work of a
-// layer.
-constexpr int64_t kHeadRows = 288;
-constexpr int64_t kHeadColumns = 8 * kVocabChunk;
-// Logits that training keeps from the head's forward to its backward pass.
-constexpr int64_t kKeptLogits = int64_t{64} << 20;  // bytes
-
-int64_t kept_rows(const ModelConfig& c) {
-  return std::clamp<int64_t>(kKeptLogits / (4 * c.vocab), 1, kHeadRows);
-}
 
 class Planner {
  public:
@@ -65,18 +56,18 @@ int64_t longest_path(const TokenTree& tree) {
 
 // The nodes of a micro-batch as one batch, and its scored rows.
 struct Piece {
-  std::vector<int32_t> ids, rows, targets;
+  std::vector<int32_t> ids;
   std::vector<TokenRun> runs;
-  std::vector<const std::vector<ScoredToken>*> uses;
+  ScoredRows scored;
 
   Piece(const TokenTree& tree, const std::vector<int32_t>& nodes) {
     std::vector<int32_t> run_of;
     for (size_t i = 0; i < nodes.size(); ++i) {
       const TokenNode& node = tree[nodes[i]];
       for (const ScoredRow& row : node.rows) {
-        rows.push_back(static_cast<int32_t>(ids.size()) + row.offset);
-        targets.push_back(row.target);
-        uses.push_back(&row.uses);
+        scored.rows.push_back(static_cast<int32_t>(ids.size()) + row.offset);
+        scored.targets.push_back(row.target);
+        scored.uses.push_back(&row.uses);
       }
       // In post-order a parent comes after its children.
       const auto parent = std::find(nodes.begin() + static_cast<int64_t>(i), nodes.end(), node.parent);
@@ -86,14 +77,13 @@ struct Piece {
     }
   }
   int64_t tokens() const { return static_cast<int64_t>(ids.size()); }
-  int64_t scored() const { return static_cast<int64_t>(rows.size()); }
 };
 
 struct PieceSize {
   int64_t tokens = 0, scored = 0, blocks = 0;
 
   explicit PieceSize(const Piece& piece)
-      : tokens(piece.tokens()), scored(piece.scored()), blocks(run_blocks(piece.runs)) {}
+      : tokens(piece.tokens()), scored(piece.scored.count()), blocks(run_blocks(piece.runs)) {}
   PieceSize() = default;
   void include(const PieceSize& other) {
     tokens = std::max(tokens, other.tokens);
@@ -114,14 +104,11 @@ struct PieceMemory {
 };
 
 struct GradientMemory {
-  Buffer dhidden_rows, dhidden, logits;
+  Buffer dhidden_rows, dhidden;
   BackwardScratch scratch;
 
   GradientMemory(const ModelConfig& c, const PieceSize& size)
-      : dhidden_rows(size.scored * c.hidden),
-        dhidden(size.tokens * c.hidden),
-        logits(std::min(size.scored, kept_rows(c)) * c.vocab),
-        scratch(c, size.tokens) {}
+      : dhidden_rows(size.scored * c.hidden), dhidden(size.tokens * c.hidden), scratch(c, size.tokens) {}
 };
 
 // A node whose branches are being run.
@@ -140,20 +127,16 @@ struct OpenNode {
 class TreePass {
  public:
   TreePass(Model& model, const TokenTree& tree, const std::vector<TrainSequence>& sequences,
-           const SequenceValues* loss_gradient, Gradients* gradients, const TreePassOptions& options,
+           LossGradient* loss, Gradients* gradients, const TreePassOptions& options,
            const Operation& operation)
       : model_(model),
         c_(model.config()),
         tree_(tree),
-        loss_gradient_(loss_gradient),
+        loss_(loss),
         gradients_(gradients),
         options_(options),
-        operation_(operation) {
-    for (const TrainSequence& sequence : sequences) {
-      const size_t count = sequence.tokens.size() - static_cast<size_t>(sequence.prompt_length);
-      scores_.push_back({std::vector<float>(count), std::vector<float>(count)});
-    }
-  }
+        operation_(operation),
+        head_(model, sequences, options.temperature, operation) {}
 
   std::vector<SequenceScores> run(const std::vector<TreeStep>& steps) {
     std::vector<Piece> pieces;  // of the steps that run forward
@@ -167,7 +150,10 @@ class TreePass {
       if (!is_open) branches.include(size);
     }
     memory_ = std::make_unique<PieceMemory>(c_, branches, options_.keep);
-    if (training()) gradient_memory_ = std::make_unique<GradientMemory>(c_, all);
+    if (training()) {
+      gradient_memory_ = std::make_unique<GradientMemory>(c_, all);
+      head_.reserve(all.scored);
+    }
     auto piece = pieces.begin();
     for (const TreeStep& step : steps) {
       operation_.poll();
@@ -175,11 +161,11 @@ class TreePass {
       if (step.kind == TreeStep::Kind::open) open(std::move(*piece++));
       if (step.kind == TreeStep::Kind::close) close();
     }
-    return std::move(scores_);
+    return head_.take_scores();
   }
 
  private:
-  bool training() const { return loss_gradient_ != nullptr; }
+  bool training() const { return loss_ != nullptr; }
 
   const Path* path() const { return open_.empty() ? nullptr : &open_.back()->path; }
 
@@ -236,69 +222,21 @@ class TreePass {
 
   void forward_piece(const Piece& piece, const TokenBatch& batch, PieceMemory& m) {
     forward(model_, batch, m.activations, operation_);
-    for (int64_t i = 0; i < piece.scored(); ++i) {
+    for (int64_t i = 0; i < piece.scored.count(); ++i) {
       std::memcpy(m.hidden.data() + i * c_.hidden,
-                  m.activations.hidden + piece.rows[static_cast<size_t>(i)] * c_.hidden,
+                  m.activations.hidden + piece.scored.rows[static_cast<size_t>(i)] * c_.hidden,
                   static_cast<size_t>(c_.hidden) * sizeof(float));
     }
-    if (training()) return;  // the head's forward and backward pass go together
-    for (int64_t first = 0; first < piece.scored(); first += kHeadRows)
-      score(piece, m, first, std::min(kHeadRows, piece.scored() - first), nullptr);
-  }
-
-  // The head's forward pass over scored rows [first, first + count). Returns their lse; keeps their logits
-  // where there is memory for them.
-  std::vector<float> score(const Piece& piece, const PieceMemory& m, int64_t first, int64_t count,
-                           float* logits) {
-    operation_.poll();
-    const size_t size = static_cast<size_t>(count);
-    std::vector<float> logprobs(size), lse(size), entropies(size);
-    model_.logprob().forward(
-        model_.exec(),
-        {logprobs.data(), lse.data(), entropies.data(), logits, m.hidden.data() + first * c_.hidden,
-         model_.panels(model_.parameters().head()), piece.targets.data() + first, count, c_.hidden, c_.vocab,
-         1.0f / options_.temperature});
-    for (size_t i = 0; i < size; ++i) {
-      for (const ScoredToken& use : *piece.uses[static_cast<size_t>(first) + i]) {
-        SequenceScores& scores = scores_[static_cast<size_t>(use.sequence)];
-        scores.logprobs[static_cast<size_t>(use.index)] = logprobs[i];
-        scores.entropies[static_cast<size_t>(use.index)] = entropies[i];
-      }
-    }
-    return lse;
-  }
-
-  // The head's forward and backward pass over the same rows; their hidden states' gradients go to
-  // dhidden_rows.
-  void train_head(const Piece& piece, const PieceMemory& m, int64_t first, int64_t count) {
-    GradientMemory& g = *gradient_memory_;
-    const std::vector<float> lse = score(piece, m, first, count, g.logits.data());
-    std::vector<float> upstream(static_cast<size_t>(count));
-    for (size_t i = 0; i < upstream.size(); ++i) {
-      for (const ScoredToken& use : *piece.uses[static_cast<size_t>(first) + i])
-        upstream[i] += (*loss_gradient_)[static_cast<size_t>(use.sequence)][static_cast<size_t>(use.index)];
-    }
-    const int head = model_.parameters().head();
-    for (int64_t column = 0; column < c_.vocab; column += kHeadColumns) {
-      operation_.poll();
-      gradients_->mark_touched();
-      model_.logprob().backward(
-          model_.exec(),
-          {g.dhidden_rows.data() + first * c_.hidden, gradients_->of(head), upstream.data(), lse.data(),
-           m.hidden.data() + first * c_.hidden, model_.panels(head), piece.targets.data() + first, count,
-           c_.hidden, c_.vocab, 1.0f / options_.temperature, column,
-           std::min(column + kHeadColumns, c_.vocab), g.logits.data()});
-    }
+    // In training the head's forward and backward pass go together.
+    if (!training()) head_.score(piece.scored, m.hidden.data());
   }
 
   void backward_piece(const Piece& piece, const TokenBatch& batch, PieceMemory& m) {
     GradientMemory& g = *gradient_memory_;
-    const int64_t rows = kept_rows(c_);
-    for (int64_t first = 0; first < piece.scored(); first += rows)
-      train_head(piece, m, first, std::min(rows, piece.scored() - first));
+    head_.train(piece.scored, m.hidden.data(), *loss_, *gradients_, g.dhidden_rows.data());
     std::memset(g.dhidden.data(), 0, static_cast<size_t>(piece.tokens() * c_.hidden) * sizeof(float));
-    for (int64_t i = 0; i < piece.scored(); ++i) {
-      float* to = g.dhidden.data() + piece.rows[static_cast<size_t>(i)] * c_.hidden;
+    for (int64_t i = 0; i < piece.scored.count(); ++i) {
+      float* to = g.dhidden.data() + piece.scored.rows[static_cast<size_t>(i)] * c_.hidden;
       const float* from = g.dhidden_rows.data() + i * c_.hidden;
       for (int64_t j = 0; j < c_.hidden; ++j) to[j] += from[j];
     }
@@ -308,15 +246,29 @@ class TreePass {
   Model& model_;
   const ModelConfig& c_;
   const TokenTree& tree_;
-  const SequenceValues* const loss_gradient_;
+  LossGradient* const loss_;
   Gradients* const gradients_;
   const TreePassOptions options_;
   const Operation& operation_;
-  std::vector<SequenceScores> scores_;
+  HeadPass head_;
   std::unique_ptr<PieceMemory> memory_;
   std::unique_ptr<GradientMemory> gradient_memory_;
   std::vector<std::unique_ptr<OpenNode>> open_;
 };
+
+// Whether all scored rows of each group lie in one step.
+bool groups_are_whole(const TokenTree& tree, const std::vector<TreeStep>& steps, const LossGradient& loss) {
+  std::map<int32_t, const TreeStep*> step_of;
+  for (const TreeStep& step : steps) {
+    if (step.kind == TreeStep::Kind::close) continue;
+    const bool is_open = step.kind == TreeStep::Kind::open;
+    for (const int32_t node : is_open ? step.nodes : tree.post_order(step.nodes))
+      for (const ScoredRow& row : tree[node].rows)
+        for (const ScoredToken& use : row.uses)
+          if (step_of.emplace(loss.group_of(use.sequence), &step).first->second != &step) return false;
+  }
+  return true;
+}
 
 }  // namespace
 
@@ -327,11 +279,17 @@ std::vector<TreeStep> plan_tree(const TokenTree& tree, int64_t capacity) {
 }
 
 std::vector<SequenceScores> run_tree(Model& model, const std::vector<TrainSequence>& sequences,
-                                     const SequenceValues* loss_gradient, Gradients* gradients,
-                                     const TreePassOptions& options, const Operation& operation) {
+                                     LossGradient* loss, Gradients* gradients, const TreePassOptions& options,
+                                     const Operation& operation) {
   const TokenTree tree(sequences);
-  TreePass pass(model, tree, sequences, loss_gradient, gradients, options, operation);
-  return pass.run(plan_tree(tree, options.capacity));
+  const std::vector<TreeStep> steps = plan_tree(tree, options.capacity);
+  const auto pass = [&](LossGradient* of, Keep keep) {
+    const TreePassOptions with{options.capacity, options.temperature, keep};
+    return TreePass(model, tree, sequences, of, gradients, with, operation).run(steps);
+  };
+  if (loss != nullptr && !loss->known() && !groups_are_whole(tree, steps, *loss))
+    loss->ask_all(pass(nullptr, Keep::nothing));
+  return pass(loss, options.keep);
 }
 
 int64_t tree_pass_floats_per_token(const ModelConfig& c, Keep keep) {

@@ -10,6 +10,7 @@
 #pragma once
 
 #include "model/backward.h"
+#include "model/loss_gradient.h"
 #include "model/token_tree.h"
 
 namespace lsp {
@@ -30,17 +31,13 @@ struct TreePassOptions {
   Keep keep;  // of the activations, for the backward pass
 };
 
-// Of a sequence's completion tokens.
-struct SequenceScores {
-  std::vector<float> logprobs;
-  std::vector<float> entropies;  // nats, of the distributions that the tokens come from
-};
-
-// Scores at `temperature`. With `loss_gradient`, dLoss/dlogprob of each completion token, the gradient of the
-// loss is added to `gradients`; both are null where there is only a forward pass.
+// Scores at `temperature`. With a `loss`, its gradient is added to `gradients`; both are null where there is
+// only a forward pass. A loss that has to be asked is asked in between, group by group, and costs no second
+// forward pass of the layers unless a group's scored rows lie in more than one micro-batch: then all groups
+// are scored first.
 std::vector<SequenceScores> run_tree(Model& model, const std::vector<TrainSequence>& sequences,
-                                     const SequenceValues* loss_gradient, Gradients* gradients,
-                                     const TreePassOptions& options, const Operation& operation);
+                                     LossGradient* loss, Gradients* gradients, const TreePassOptions& options,
+                                     const Operation& operation);
 
 // Floats per token of a micro-batch.
 int64_t tree_pass_floats_per_token(const ModelConfig& config, Keep keep);

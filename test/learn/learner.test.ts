@@ -6,6 +6,7 @@ import { Learner, type LearnerOptions } from '../../lib/learn/learner';
 import { LanguageModel } from '../../lib/model/language-model';
 import { learnerBytes } from '../../lib/model/memory';
 import type { LossGradient, TrainingGroup } from '../../lib/model/types';
+import type { LspError } from '../../lib/errors';
 import { expectError, rejectionOf } from '../support/errors';
 import { writeTinyModel } from '../support/tiny-model';
 
@@ -100,6 +101,33 @@ test('empty completions and empty groups count for nothing', () =>
     expect(result.logprobs[0]!.map(({ length }) => length)).toEqual([0, 1]);
   }));
 
+test('a callback is called for every group once, with empty rows for empty completions', () =>
+  withLearner(async (learner) => {
+    const none = new Int32Array(0);
+    const asked: [number, number[]][] = [];
+    const mixed = [
+      { prompt: Int32Array.of(5), completions: [none, Int32Array.of(6, 7), none] },
+      { prompt: Int32Array.of(5), completions: [] },
+      { prompt: Int32Array.of(8), completions: [none] },
+    ];
+    const callback: LossGradient = (logprobs, group) => {
+      asked.push([group, logprobs.map(({ length }) => length)]);
+      return logprobs.map(({ length }) => new Float32Array(length).fill(1));
+    };
+    const { logprobs } = await learner.accumulate(mixed, callback);
+    expect(logprobs.map((group) => group.map(({ length }) => length))).toEqual([[0, 2, 0], [], [0]]);
+    expect(asked.sort(([a], [b]) => a - b)).toEqual([
+      [0, [0, 2, 0]],
+      [1, []],
+      [2, [0]],
+    ]);
+    asked.length = 0;
+    expect(await learner.accumulate(mixed.slice(1), callback)).toEqual({
+      logprobs: [[], [new Float32Array(0)]],
+    });
+    expect(asked).toHaveLength(2);
+  }));
+
 describe('all or nothing', () => {
   test('a callback that throws leaves the gradient as it was', () =>
     withLearner(async (learner) => {
@@ -113,6 +141,23 @@ describe('all or nothing', () => {
       await expect(throwing).rejects.toBe(failure);
       expect(await learner.gradient(NAME)).toEqual(before);
     }));
+
+  test.each(['text', undefined, Object.assign(new Error('mine'), { code: 'ABORTED' })])(
+    'whatever a callback throws arrives as it is: %s',
+    (thrown) =>
+      withLearner(async (learner) => {
+        const outcome = await learner
+          .accumulate(groups, () => {
+            throw thrown as Error;
+          })
+          .then(
+            () => ['resolved'],
+            (error: unknown) => ['rejected', error],
+          );
+        expect(outcome[0]).toBe('rejected');
+        expect(outcome[1]).toBe(thrown);
+      }),
+  );
 
   test('an abort rejects with its reason', () =>
     withLearner(async (learner) => {
@@ -176,6 +221,38 @@ describe('bad arguments', () => {
     ['NaN', [good], [[Float32Array.of(0, NaN, 0)]], {}, 'INVALID_ARGUMENT', /\[0\]\[0\]\[1\]/],
     ['infinity', [good], [[Float32Array.of(0, 0, Infinity)]], {}, 'INVALID_ARGUMENT', /finite/],
     ['a callback that returns nothing', [good], () => undefined, {}, 'INVALID_ARGUMENT', /lossGradient\[0\]/],
+    [
+      'a callback that returns a row too few',
+      [good],
+      () => [],
+      {},
+      'INVALID_ARGUMENT',
+      /each of 1 completions .*\[0\]`/,
+    ],
+    [
+      'a callback that returns values of another length',
+      [groups[0], good],
+      (_: unknown, group: number) => (group === 1 ? [new Float32Array(2)] : loss[0]),
+      {},
+      'INVALID_ARGUMENT',
+      /Float32Array of 3.*\[1\]\[0\]`/,
+    ],
+    [
+      'a callback that returns NaN',
+      [good],
+      () => [Float32Array.of(0, NaN, 0)],
+      {},
+      'INVALID_ARGUMENT',
+      /\[0\]\[0\]\[1\]/,
+    ],
+    [
+      'a callback that returns a value for an empty completion',
+      [{ prompt: good.prompt, completions: [new Int32Array(0)] }, good],
+      () => [Float32Array.of(1)],
+      {},
+      'INVALID_ARGUMENT',
+      /Float32Array of 0.*\[0\]\[0\]`/,
+    ],
     ['temperature 0', [good], [loss[1]], { temperature: 0 }, 'INVALID_ARGUMENT', /temperature/],
     ['unknown option', [good], [loss[1]], { temp: 1 }, 'UNKNOWN_OPTION', /temp/],
   ])('%s', (_, badGroups, badLoss, options, code, message) =>
@@ -363,14 +440,46 @@ describe('operations that are not awaited', () => {
       expect(waited).toEqual(await learner.gradient(NAME));
     }, RATE));
 
-  test('a learner that is disposed meanwhile refuses what waits', () =>
+  test('a callback that disposes of its learner: what is under way ends, what waits is refused', () =>
     withLearner(async (learner) => {
-      const running = rejectionOf(learner.accumulate(groups, (_, index) => loss[index]!));
-      const waiting = rejectionOf(learner.step());
-      await learner.dispose();
-      expectError(await running, 'DISPOSED', /./);
-      expectError(await waiting, 'DISPOSED', /./);
+      let waiting: Promise<LspError> | undefined;
+      let disposed: Promise<void> | undefined;
+      const { logprobs } = await learner.accumulate(groups, (_, index) => {
+        waiting ??= rejectionOf(learner.step());
+        disposed ??= learner.dispose();
+        return loss[index]!;
+      });
+      expect(logprobs).toHaveLength(2);
+      expectError(await waiting!, 'DISPOSED', /./);
+      await disposed;
     }, RATE));
+
+  test('the schedule counts updates that are under way, not those that failed', async () => {
+    const asked: number[] = [];
+    const learningRate = (step: number) => {
+      asked.push(step);
+      return 0.01;
+    };
+    await withLearner(
+      async (learner) => {
+        const path = join(root, 'counted.safetensors');
+        await Promise.all([learner.step(), learner.step(), learner.saveState(path), learner.step()]);
+        expect(asked).toEqual([0, 1, 2]);
+        await Promise.all([learner.loadState(path), learner.step()]);
+        expect(learner.stepCount).toBe(3);
+        await expect(learner.loadState(path, { signal: AbortSignal.abort() })).rejects.toThrow();
+        const huge = Float32Array.of(3e38, 3e38, 3e38);
+        await learner.accumulate([groups[1]!], [[huge]]);
+        await learner.accumulate([groups[1]!], [[huge]]);
+        expectError(await rejectionOf(learner.step()), 'TRAINING_DIVERGED', /finite/);
+        await learner.zeroGradient();
+        await learner.step();
+        expect(learner.stepCount).toBe(4);
+        expect(asked).toEqual([0, 1, 2, 2, 3, 3]);
+      },
+      { learningRate },
+    );
+  });
 });
 
 describe('state', () => {

@@ -39,22 +39,45 @@ describe('prepareUpdate', () => {
       loss: withKl(policyGradient()),
       reference,
     });
-    prepared.groups[0]!.samples.forEach(({ tokens, oldLogprobs, referenceLogprobs }) => {
+    prepared.batches[0]!.groups[0]!.samples.forEach(({ tokens, old, referenceLogprobs }) => {
       const choice = model.choiceOf('solver', tokens[0]!);
       expect(referenceLogprobs).toHaveLength(tokens.length);
       expect(referenceLogprobs![0]).toBeCloseTo(reference.logSoftmax('solver')[choice]!, 6);
-      expect(oldLogprobs[0]).toBeCloseTo(Math.log(0.25), 6);
+      expect(old!.logprobs[0]).toBeCloseTo(Math.log(0.25), 6);
     });
   });
 
   it('takes log-probabilities at the training temperature, not those of the completion', async () => {
-    const model = new FakeModel(undefined, { challenger: [0, 0, 0, 0], solver: [1, 0, 0, 0] });
-    const batch = await rollouts(model, [1, -1], 0.5);
-    const { groups } = await prepareUpdate(model, [batch], { ...OPTIONS, temperature: 0.5 });
-    groups[0]!.samples.forEach(({ tokens, oldLogprobs }) => {
+    const theta = { challenger: [0, 0, 0, 0], solver: [1, 0, 0, 0] };
+    const learner = new FakeLearner(new FakeModel(undefined, theta));
+    const { model } = learner;
+    const before = model.logSoftmax('solver', 0.5);
+    const scoring = jest.spyOn(model, 'logprobs');
+    const batch = await rollouts(model, [1, -1, 0], 0.5);
+    const options = { ...OPTIONS, temperature: 0.5 };
+    const prepared = await prepareUpdate(model, [batch], options);
+    // Only what will not be trained is scored, and nothing is known yet of what will.
+    expect(scoring.mock.calls.map(([sequences]) => sequences.length)).toEqual([1]);
+    const { samples } = prepared.batches[0]!.groups[0]!;
+    expect(samples.map(({ old }) => old === null)).toEqual([true, true, false]);
+    await applyUpdate(learner, prepared, options);
+    expect(scoring).toHaveBeenCalledTimes(1);
+    samples.forEach(({ tokens, old }) => {
       const choice = model.choiceOf('solver', tokens[0]!);
-      expect(oldLogprobs[0]).toBeCloseTo(model.logSoftmax('solver', 0.5)[choice]!, 6);
+      expect(old!.logprobs[0]).toBeCloseTo(before[choice]!, 6);
     });
+  });
+
+  it('scores everything where nothing has a signal', async () => {
+    const learner = new FakeLearner(new FakeModel());
+    const scoring = jest.spyOn(learner.model, 'logprobs');
+    const options = { ...OPTIONS, temperature: 0.5, measureKl: true, reference: new FakeModel() };
+    const batch = await rollouts(learner.model, [0, 0, 0], 0.5);
+    const prepared = await prepareUpdate(learner.model, [batch], options);
+    expect(scoring.mock.calls.map(([sequences]) => sequences.length)).toEqual([3]);
+    const result = await applyUpdate(learner, prepared, options);
+    expect(result).toMatchObject({ updates: 0, gradNorm: null, statistics: { solver: { loss: 0, kl: 0 } } });
+    expect(learner.calls).toHaveLength(0);
   });
 
   it('refuses rollouts of different policy versions, and a KL term without a reference', async () => {
@@ -145,6 +168,25 @@ describe('applyUpdate', () => {
     const step = jest.spyOn(learner, 'step').mockRejectedValueOnce(new Error('not finite'));
     await expect(applyUpdate(learner, prepared, OPTIONS)).rejects.toThrow('not finite');
     step.mockRestore();
+    expect((await learner.step()).gradNorm).toBe(0);
+  });
+
+  it.each([
+    ['with values', 1],
+    ['in a callback', 0.5],
+  ])('who looks at the statistics may stop it before weights change: trained %s', async (_, temperature) => {
+    const learner = new FakeLearner(new FakeModel());
+    const theta = structuredClone(learner.model.theta);
+    const options = { ...OPTIONS, temperature };
+    const batch = await rollouts(learner.model, [1, -1, 0.5], temperature);
+    const prepared = await prepareUpdate(learner.model, [batch], options);
+    const stopped = new Error('enough');
+    const onMeasured = jest.fn(() => {
+      throw stopped;
+    });
+    await expect(applyUpdate(learner, prepared, options, { onMeasured })).rejects.toBe(stopped);
+    expect(onMeasured).toHaveBeenCalledTimes(1);
+    expect(learner.model.theta).toEqual(theta);
     expect((await learner.step()).gradNorm).toBe(0);
   });
 

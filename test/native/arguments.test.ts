@@ -214,7 +214,12 @@ describe('scoring and training', () => {
         model.logprobs([{ tokens, promptLength: 1 }], temperature as never, handle()),
       ).rejects.toEqual(refused(/temperature/));
       await expect(
-        learner.logprobs([{ tokens, promptLength: 1 }], temperature as never, handle()),
+        learner.accumulate(
+          [{ tokens, promptLength: 1 }],
+          [new Float32Array(2)],
+          temperature as never,
+          handle(),
+        ),
       ).rejects.toEqual(refused(/temperature/));
     }
   });
@@ -227,6 +232,12 @@ describe('scoring and training', () => {
     expect(await codeOf(accumulate(2, [new Float32Array(2)]))).toBe('INVALID_ARGUMENT');
     expect(await codeOf(accumulate(2, []))).toBe('INVALID_ARGUMENT');
     expect(await codeOf(accumulate(2, [[1]]))).toBe('INVALID_ARGUMENT');
+    for (const group of [-1, 1.5, '1', null, 2 ** 40]) {
+      const sequence = { tokens, promptLength: 2, group: group as never };
+      expect(await codeOf(learner.accumulate([sequence], [new Float32Array(1)], 1, handle()))).toBe(
+        'INVALID_ARGUMENT',
+      );
+    }
     expect(await codeOf(model.nextLogprobs([tokens], Int32Array.of(1000), handle()))).toBe(
       'INVALID_ARGUMENT',
     );

@@ -21,7 +21,7 @@ interface Ending {
   seconds: number;
 }
 
-/** Starts a script after definitions of `addon`, `load()`, `generate(model, onTokens)` and `forever`. */
+/** Starts a script after definitions of `addon`, `load()`, `generate(model, onTokens)` and `train(model, loss)`. */
 function run(script: string, flags: string[] = []): Promise<Ending> {
   const setup = `
     const { workerData, Worker, isMainThread } = require('node:worker_threads');
@@ -47,6 +47,10 @@ function run(script: string, flags: string[] = []): Promise<Ending> {
       [{ prompt: Int32Array.of(5, 6, 7), streamId: 0n }],
       { temperature: 1, topK: 0, topP: 1, minNewTokens: 0, maxNewTokens: 60000, seed: 1n, maxBatch: 8,
         eosIds: new Int32Array(), onTokens }, new addon.Handle());
+    const train = (model, loss) => {
+      const learner = new addon.Learner(model, { activationBudgetBytes: 1e6, gradientCheckpointing: false });
+      return learner.accumulate([{ tokens: Int32Array.of(1, 2, 3), promptLength: 1 }], loss, 1, new addon.Handle());
+    };
   `;
   const start = performance.now();
   return new Promise((done) => {
@@ -114,6 +118,58 @@ test('an uncaught exception while generating', async () => {
   expect(end).toMatchObject({ status: 1, signal: null, output: expect.stringContaining('boom') as string });
   expect(end.seconds).toBeLessThan(PROMPT_SECONDS);
 });
+
+test.each([
+  ['process.exit', 'process.exit(5)', 5, ''],
+  ['a throw and process.exit after it', 'setImmediate(() => process.exit(6)); throw 0', 6, ''],
+])('%s while a loss is asked for', (_, action, status, output) =>
+  expectEnd(
+    run(`load().then((model) => { train(model, () => { ${action}; }).catch(() => {}); generate(model); });`),
+    status,
+    output,
+  ),
+);
+
+test('process.exit while a loss waits to be asked for', () =>
+  expectEnd(
+    run(`load().then((model) => {
+    train(model, () => console.log('asked'));
+    for (const start = performance.now(); performance.now() - start < 1000; );
+    process.exit(7);
+  });`),
+    7,
+    '',
+  ));
+
+test.each([
+  ['within it', "() => { parentPort.postMessage('asked'); for (;;); }", 'undefined'],
+  ['before it is called', '() => {}', "parentPort.postMessage('busy'); for (;;)"],
+  ['when it has thrown', "() => { parentPort.postMessage('asked'); throw 0; }", 'undefined'],
+  ['when it was called often', "() => { parentPort.postMessage('asked'); return again(); }", 'undefined'],
+])('worker threads terminated while a loss is asked for, %s', (_, loss, then) =>
+  expectEnd(
+    run(`
+      const code = \`
+        const { parentPort } = require('node:worker_threads');
+        const source = \${JSON.stringify(source)};
+        const addon = require(\${JSON.stringify(require.resolve('node-gyp-build', { paths: [root] }))})(\${JSON.stringify(root)});
+        const load = \${load}; const train = \${train};
+        load().then((model) => {
+          const again = () => { train(model, ${loss}).catch(() => {}); return [new Float32Array(2)]; };
+          again(); again();
+          ${then};
+        });\`;
+      let left = 3;
+      for (let i = 0; i < 3; i += 1) {
+        const worker = new Worker(code, { eval: true });
+        worker.once('message', () => setTimeout(() => worker.terminate(), 20 * i));
+        worker.on('error', (error) => console.log(error));
+        worker.on('exit', () => { left -= 1; if (left === 0) console.log('all ended'); });
+      }`),
+    0,
+    'all ended\n',
+  ),
+);
 
 test.each([
   ['a callback', '() => {}'],
