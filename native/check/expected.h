@@ -24,6 +24,10 @@ struct Expected {
     magnitude[static_cast<size_t>(i)] += size;
   }
   void add(int64_t i, double x) { add(i, x, std::fabs(x)); }
+  void add(const Expected& other) {
+    for (size_t i = 0; i < value.size(); ++i)
+      add(static_cast<int64_t>(i), other.value[i], other.magnitude[i]);
+  }
 };
 
 }  // namespace lsp

@@ -198,12 +198,11 @@ class LayerBackward {
     model_.linear().backward_weight(model_.exec(), {g_.of(weight), dy, x, n, k, t_, k, n});
   }
 
-  // dx = dy W, or dx += dy W; after weight_gradient
+  // dx = dy W, or dx += dy W, the adapter's part included; after weight_gradient
   void input_gradient(int weight, const float* dy, float* dx, int64_t k, bool accumulate) {
     const int64_t n = model_.parameters()[weight].rows;
-    model_.linear().backward_input(model_.exec(),
-                                   {dx, dy, model_.panels(weight), k, n, t_, k, n, accumulate});
-    adapter_input_gradient(model_, weight, dx, k, t_);
+    model_.linear().backward_input(model_.exec(), {dx, dy, model_.panels(weight), k, n, t_, k, n, accumulate,
+                                                   adapter_input_term(model_, weight, t_)});
   }
 
   Model& model_;

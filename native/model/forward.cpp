@@ -158,30 +158,40 @@ class LayerForward {
                                                       t_ * heads, c_.head_size, c_.norm_eps});
   }
 
-  void project(std::initializer_list<AdaptedPart> projections, const float* x, int64_t k) {
+  // A projection of x: the index of its matrix, and where its result goes.
+  struct Projection {
+    int weight;
+    float* y;  // (T, N)
+  };
+
+  void project(std::initializer_list<Projection> projections, const float* x, int64_t k) {
     if (precision_ == Precision::int8) {
       project_int8(projections, x, k);
     } else {
       project_exactly(projections, x, k);
-      adapter_forward(model_, projections.begin(), static_cast<int>(projections.size()), x, k, t_);
     }
   }
 
-  void project_exactly(std::initializer_list<AdaptedPart> projections, const float* x, int64_t k) {
+  void project_exactly(std::initializer_list<Projection> projections, const float* x, int64_t k) {
+    int weights[3], count = 0;
+    for (const Projection& projection : projections) weights[count++] = projection.weight;
+    LowRankTerm terms[3];
+    adapter_terms(model_, weights, terms, count, x, k, t_);
     LinearPart parts[3];
-    int count = 0;
-    for (const AdaptedPart& projection : projections) {
+    count = 0;
+    for (const Projection& projection : projections) {
       const int64_t n = model_.parameters()[projection.weight].rows;
-      parts[count++] = {model_.panels(projection.weight), n, projection.y, n};
+      parts[count] = {model_.panels(projection.weight), n, projection.y, n, terms[count]};
+      ++count;
     }
     model_.linear().forward(model_.exec(), {parts, count, x, k, t_, k});
   }
 
   // The adapter is in the rounded weights.
-  void project_int8(std::initializer_list<AdaptedPart> projections, const float* x, int64_t k) {
+  void project_int8(std::initializer_list<Projection> projections, const float* x, int64_t k) {
     Int8Part parts[3];
     int count = 0;
-    for (const AdaptedPart& projection : projections) {
+    for (const Projection& projection : projections) {
       const int64_t n = model_.parameters()[projection.weight].rows;
       parts[count++] = {model_.int8().panels(projection.weight), n, projection.y, n};
     }

@@ -24,30 +24,23 @@ void scale_values(float* values, int64_t count, float scale) {
 
 }  // namespace
 
-void adapter_forward(Model& model, const AdaptedPart* parts, int count, const float* x, int64_t k,
-                     int64_t t) {
+void adapter_terms(Model& model, const int* weights, LowRankTerm* terms, int count, const float* x, int64_t k,
+                   int64_t t) {
   const ParameterList& parameters = model.parameters();
   if (parameters.adapter() == nullptr) return;
   const int64_t rank = parameters.adapter()->rank;
-  const float scale = parameters.adapter()->scale();
   LinearPart down[3];
   int down_count = 0;
   for (int i = 0; i < count; ++i) {
-    const AdapterPair* pair = parameters.adapter_of(parts[i].weight);
-    if (pair != nullptr) down[down_count++] = {model.panels(pair->a), rank, slot(model, i, t), rank};
-  }
-  if (down_count == 0) return;
-  const LinearKernels& linear = model.linear();
-  linear.forward(model.exec(), {down, down_count, x, k, t, k});
-  for (int i = 0; i < count; ++i) {
-    const AdapterPair* pair = parameters.adapter_of(parts[i].weight);
+    const AdapterPair* pair = parameters.adapter_of(weights[i]);
     if (pair == nullptr) continue;
     float* h = slot(model, i, t);
-    scale_values(h, t * rank, scale);
-    const int64_t n = parameters[parts[i].weight].rows;
-    const LinearPart up{model.panels(pair->b), n, parts[i].y, n};
-    linear.forward(model.exec(), {&up, 1, h, rank, t, rank, true});
+    down[down_count++] = {model.panels(pair->a), rank, h, rank};
+    terms[i] = {h, model.weight(pair->b), rank};
   }
+  if (down_count == 0) return;
+  model.linear().forward(model.exec(), {down, down_count, x, k, t, k});
+  for (int i = 0; i < down_count; ++i) scale_values(down[i].y, t * rank, parameters.adapter()->scale());
 }
 
 void adapter_weight_gradient(Model& model, Gradients& gradients, int weight, const float* dy, const float* x,
@@ -68,12 +61,10 @@ void adapter_weight_gradient(Model& model, Gradients& gradients, int weight, con
   linear.backward_weight(model.exec(), {gradients.of(pair->a), dh, x, rank, k, t, k, rank});
 }
 
-void adapter_input_gradient(Model& model, int weight, float* dx, int64_t k, int64_t t) {
+LowRankTerm adapter_input_term(Model& model, int weight, int64_t t) {
   const AdapterPair* pair = model.parameters().adapter_of(weight);
-  if (pair == nullptr) return;
-  const int64_t rank = model.parameters().adapter()->rank;
-  model.linear().backward_input(
-      model.exec(), {dx, slot(model, pair->slot, t), model.panels(pair->a), k, rank, t, k, rank, true});
+  if (pair == nullptr) return {};
+  return {slot(model, pair->slot, t), model.weight(pair->a), model.parameters().adapter()->rank};
 }
 
 Buffer initial_adapter_values(const ParameterSpec& spec, bool is_a, uint64_t seed, int matrix) {

@@ -15,21 +15,17 @@ namespace lsp {
 
 class Gradients;
 
-// One projection of x, as the base has computed it.
-struct AdaptedPart {
-  int weight;  // index of W
-  float* y;    // (T, N)
-};
+// What the products of x (T, K) with these matrices (at most 3) go on with: h and B where there is an
+// adapter. Kept until the next call.
+void adapter_terms(Model& model, const int* weights, LowRankTerm* terms, int count, const float* x, int64_t k,
+                   int64_t t);
 
-// Adds the adapters' part to those of the projections (at most 3, of one input x (T, K)) that have one.
-void adapter_forward(Model& model, const AdaptedPart* parts, int count, const float* x, int64_t k, int64_t t);
-
-// dA += (scale dy B)^T x and dB += dy^T h, where that weight has an adapter. Keeps scale dy B for the next
-// call.
+// dA += (scale dy B)^T x and dB += dy^T h, where that weight has an adapter.
 void adapter_weight_gradient(Model& model, Gradients& gradients, int weight, const float* dy, const float* x,
                              int64_t k, int64_t t);
-// dx += (scale dy B) A, after adapter_weight_gradient for the same weight and tokens.
-void adapter_input_gradient(Model& model, int weight, float* dx, int64_t k, int64_t t);
+// What dx = dy W goes on with, after adapter_weight_gradient for the same weight and tokens: scale dy B, and
+// A.
+LowRankTerm adapter_input_term(Model& model, int weight, int64_t t);
 
 // First values: A uniform in +-1/sqrt(K) as PEFT has it (He's initialisation with a = sqrt 5), B zero, so
 // that the model is at first the one without an adapter. `matrix` is the index of W; a number depends on it,

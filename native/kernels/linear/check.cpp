@@ -22,15 +22,21 @@ struct Problem {
   int64_t gap;             // floats between rows of x, y, dx and dy
   bool has_nan = false;
   std::vector<float> x, dx, dy[3], weight[3], dweight[3];
+  int64_t rank;                       // of the terms
+  std::vector<float> h, down, up[3];  // (t, rank), (rank, k), (n, rank)
 
   Problem(int64_t tokens, int64_t inputs, std::vector<int64_t> outputs, int64_t row_gap)
       : t(tokens), k(inputs), n(std::move(outputs)), gap(row_gap) {
     x = random_values(t * k, 1);
     dx = random_values(t * k, 2);
+    rank = 1 + (t + k) % 50;
+    h = random_values(t * rank, 3);
+    down = random_values(rank * k, 4);
     for (size_t i = 0; i < n.size(); ++i) {
       weight[i] = random_values(n[i] * k, 10 + i);
       dy[i] = random_values(t * n[i], 20 + i);
       dweight[i] = random_values(n[i] * k, 30 + i);
+      up[i] = random_values(n[i] * rank, 40 + i);
     }
   }
   std::string name() const {
@@ -100,18 +106,26 @@ Tensors run(const Problem& p, const Kernels& kernels, Exec& exec, int64_t first,
   };
   take("");
 
-  // Once more on top: the chain goes on from y.
-  linear.forward(exec,
-                 {parts.data(), static_cast<int>(parts.size()), x.data(), p.k + p.gap, count, p.k, true});
-  take(" added");
+  // With a term each but for the second: the chain goes on.
+  const std::vector<float> h = part_of(p.h, p.rank), down = to_panels(p.down, p.rank, p.k);
+  std::vector<std::vector<float>> up(p.n.size());
+  for (size_t i = 0; i < p.n.size(); ++i) {
+    up[i] = to_panels(p.up[i], p.n[i], p.rank);
+    if (i != 1) parts[i].term = {h.data(), up[i].data(), p.rank};
+  }
+  linear.forward(exec, {parts.data(), static_cast<int>(parts.size()), x.data(), p.k + p.gap, count, p.k});
+  take(" with a term");
 
-  for (const bool accumulate : {false, true}) {
+  const auto input = [&](const char* name, bool accumulate, const LowRankTerm& term) {
     std::vector<float> dx = spread(part_of(p.dx, p.k), count, p.k, p.gap);
     const std::vector<float> dy = spread(part_of(p.dy[0], p.n[0]), count, p.n[0], p.gap);
     linear.backward_input(exec, {dx.data(), dy.data(), weights[0].data(), p.k + p.gap, p.n[0] + p.gap, count,
-                                 p.k, p.n[0], accumulate});
-    results.push_back(gather(accumulate ? "dx added" : "dx", dx, count, p.k, p.gap));
-  }
+                                 p.k, p.n[0], accumulate, term});
+    results.push_back(gather(name, dx, count, p.k, p.gap));
+  };
+  input("dx", false, {});
+  input("dx added", true, {});
+  input("dx with a term", true, {h.data(), down.data(), p.rank});
 
   for (size_t i = 0; i < p.n.size(); ++i) {
     std::vector<float> dweight = to_panels(p.dweight[i], p.n[i], p.k);
@@ -131,6 +145,19 @@ Tensors run(const Problem& p, const Kernels& kernels, Exec& exec, int64_t first,
   return results;
 }
 
+// What a term adds to the product without it.
+void compare_terms(Case& c, const Problem& p, const Tensors& results) {
+  for (size_t i = 0; i < p.n.size(); ++i) {
+    Expected want = reference::linear_forward(p.x.data(), p.weight[i].data(), p.t, p.k, p.n[i]);
+    if (i != 1) want.add(reference::linear_forward(p.h.data(), p.up[i].data(), p.t, p.rank, p.n[i]));
+    c.close(find(results, format("y%zu with a term", i)), want, chain(p.k + p.rank));
+  }
+  Expected want =
+      reference::linear_backward_input(p.dy[0].data(), p.weight[0].data(), p.dx.data(), p.t, p.k, p.n[0]);
+  want.add(reference::linear_backward_input(p.h.data(), p.down.data(), nullptr, p.t, p.k, p.rank));
+  c.close(find(results, "dx with a term"), want, chain(p.n[0] + p.rank));
+}
+
 // Tolerances: chains of K, N and T terms.
 void compare(Case& c, const Problem& p, const Tensors& results) {
   for (size_t i = 0; i < p.n.size(); ++i) {
@@ -146,6 +173,7 @@ void compare(Case& c, const Problem& p, const Tensors& results) {
           chain(p.n[0]));
   c.close(find(results, "dx added"),
           reference::linear_backward_input(dy, weight, p.dx.data(), p.t, p.k, p.n[0]), chain(p.n[0]));
+  compare_terms(c, p, results);
 }
 
 // The contract names the chain of every element, so the bits themselves can be foretold.
@@ -161,14 +189,17 @@ void compare_chain(Case& c, const Problem& p, const Tensors& results) {
   Tensor dweight{"dW0", {p.n[0], p.k}, p.dweight[0]};
   reference::linear_backward_weight_chain(dweight.values.data(), p.dy[0].data(), p.x.data(), p.t, p.k,
                                           p.n[0]);
-  // y += x W^T is the chain of dx += dy W with W transposed.
-  std::vector<float> transposed(p.k * p.n[0]);
+  // y += h B^T is the chain of dx += dy W with B transposed.
+  std::vector<float> transposed(p.rank * p.n[0]);
   for (int64_t n = 0; n < p.n[0]; ++n)
-    for (int64_t k = 0; k < p.k; ++k) transposed[k * p.n[0] + n] = p.weight[0][n * p.k + k];
-  Tensor twice{"y0 added", {p.t, p.n[0]}, y.values};
-  reference::linear_backward_input_chain(twice.values.data(), p.x.data(), transposed.data(), p.t, p.n[0],
-                                         p.k);
-  for (const Tensor* want : {&y, &twice, &dx, &added, &dweight})
+    for (int64_t r = 0; r < p.rank; ++r) transposed[r * p.n[0] + n] = p.up[0][n * p.rank + r];
+  Tensor more{"y0 with a term", {p.t, p.n[0]}, y.values};
+  reference::linear_backward_input_chain(more.values.data(), p.h.data(), transposed.data(), p.t, p.n[0],
+                                         p.rank);
+  Tensor with_term{"dx with a term", {p.t, p.k}, added.values};
+  reference::linear_backward_input_chain(with_term.values.data(), p.h.data(), p.down.data(), p.t, p.k,
+                                         p.rank);
+  for (const Tensor* want : {&y, &more, &dx, &added, &with_term, &dweight})
     c.same_bits(find(results, want->name), *want, "the chain of the contract");
 }
 
@@ -241,7 +272,8 @@ void check_bf16(Checker& checker, const Problem& p) {
   if (checker.leaves_out(p.work())) return;
   Problem rounded = p;
   for (std::vector<float>* values : {&rounded.x, &rounded.weight[0], &rounded.weight[1], &rounded.weight[2],
-                                     &rounded.dy[0], &rounded.dy[1], &rounded.dy[2]})
+                                     &rounded.dy[0], &rounded.dy[1], &rounded.dy[2], &rounded.h,
+                                     &rounded.down, &rounded.up[0], &rounded.up[1], &rounded.up[2]})
     round_to_bfloat16(*values);
   const Table table = &Kernels::linear_bf16;
   for (const Kernels* kernels : checker.variants_by(table)) {

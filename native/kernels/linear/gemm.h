@@ -11,6 +11,14 @@
 namespace lsp {
 namespace LSP_ISA {
 
+// A second product, h (M, rank) B, that goes on where a part's own ends: its h lies in one piece.
+template <class B>
+struct GemmTerm {
+  typename B::Term b = {};
+  const float* h = nullptr;  // null: there is none
+  int64_t rank = 0;
+};
+
 // Part of a product: C's panels with their own B, one of the factors of pack.h.
 template <class B>
 struct GemmPart {
@@ -19,6 +27,7 @@ struct GemmPart {
   float* c;
   int64_t c_row;
   int64_t c_panel;  // floats between the first columns of two panels of C
+  GemmTerm<B> term = {};
 };
 
 template <class B>
@@ -79,11 +88,16 @@ class GemmRun {
         epilogue_(epilogue),
         block_(Product::block_size(g.m, g.k, B::kCopies)),
         floats_(Product::packed_floats(block_.rows, block_.depth)) {
-    for (int i = 0; i < g.part_count; ++i) panels_ += ceil_div(g.parts[i].n, kPanelColumns);
+    for (int i = 0; i < g.part_count; ++i) {
+      panels_ += ceil_div(g.parts[i].n, kPanelColumns);
+      rank_ = max_of(rank_, g.parts[i].term.rank);
+    }
+    if (rank_ > 0) term_floats_ = Product::packed_floats(block_.rows, round_up(rank_, kPanelColumns));
   }
 
   void run() {
-    exec_.reserve_local(floats_.a + floats_.b + block_.rows * kPanelColumns);
+    exec_.reserve_local(floats_.a + floats_.b + block_.rows * kPanelColumns + g_.part_count * term_floats_.a +
+                        term_floats_.b);
     const int64_t row_blocks = ceil_div(g_.m, block_.rows);
     int64_t* taken = reinterpret_cast<int64_t*>(exec_.shared(kClaimsSlot, 2 * row_blocks));
     for (int64_t k_offset = 0; k_offset < g_.k; k_offset += block_.depth) {
@@ -122,12 +136,38 @@ class GemmRun {
       // Rows of a long product come from far: packed at once, they are waited for once.
       const bool on_the_way = Product::kPacksOnTheWay && begins && !B::kCopies && g_.a.row != 0;
       if (begins && !on_the_way) Product::pack_a(g_.a, row, rows, k_offset, depth, packed);
+      const bool is_last = k_offset + depth == g_.k;
+      if (begins && is_last && rank_ > 0) pack_terms(row, rows, memory);
       const Unpacked from = unpacked(g_.a, row, k_offset);
       const Panel then = panel_of(next.row_block < 0 ? unit : next);
       product(panel_of(unit), rows, k_offset, depth, memory, on_the_way ? &from : nullptr,
               {then.part->b.ahead(then.index, k_offset, depth, Product::tiles(rows)), then.c});
-      if (k_offset + depth == g_.k) epilogue_(row, rows, unit.panel);
+      if (is_last) epilogue_(row, rows, unit.panel);
     }
+  }
+
+  // Of a part's h, after everything else that a thread needs.
+  Value* packed_term(float* memory, const GemmPart<B>& part) const {
+    return reinterpret_cast<Value*>(memory + floats_.a + floats_.b + block_.rows * kPanelColumns +
+                                    term_floats_.b + (&part - g_.parts) * term_floats_.a);
+  }
+
+  void pack_terms(int64_t row, int64_t rows, float* memory) const {
+    for (const GemmPart<B>* part = g_.parts; part < g_.parts + g_.part_count; ++part) {
+      const GemmTerm<B>& term = part->term;
+      if (term.h == nullptr) continue;
+      Product::pack_a(row_major(term.h, term.rank), row, rows, 0, term.rank, packed_term(memory, *part));
+    }
+  }
+
+  // Goes on with the part's term in c (rows, 32).
+  void add_term(const Panel& panel, int64_t rows, float* memory, float* c, int64_t c_row) const {
+    const GemmTerm<B>& term = panel.part->term;
+    if (term.h == nullptr) return;
+    Value* copy = reinterpret_cast<Value*>(memory + floats_.a + floats_.b + block_.rows * kPanelColumns);
+    const Next next{term.b.ahead(panel.index, 0, term.rank, Product::tiles(rows)), c};
+    Product::multiply(rows, packed_term(memory, *panel.part), term.b, panel.index, 0, term.rank, copy, c,
+                      c_row, true, next);
   }
 
   // Where fewer than 32 columns are left, `spare` takes the tile.
@@ -145,8 +185,11 @@ class GemmRun {
       store(spare + i * kPanelColumns, load_first(c + i * part.c_row, low));
       store(spare + i * kPanelColumns + kLanes, load_first(c + i * part.c_row + low, high));
     }
-    Product::multiply(rows, packed, part.b, panel.index, k_offset, depth, copy, spares ? spare : c,
-                      spares ? kPanelColumns : part.c_row, accumulate, next, from);
+    float* const to = spares ? spare : c;
+    const int64_t to_row = spares ? kPanelColumns : part.c_row;
+    Product::multiply(rows, packed, part.b, panel.index, k_offset, depth, copy, to, to_row, accumulate, next,
+                      from);
+    if (k_offset + depth == g_.k) add_term(panel, rows, memory, to, to_row);
     for (int64_t i = 0; spares && i < rows; ++i) {
       store_first(c + i * part.c_row, load(spare + i * kPanelColumns), low);
       if (high > 0) store_first(c + i * part.c_row + low, load(spare + i * kPanelColumns + kLanes), high);
@@ -158,7 +201,8 @@ class GemmRun {
   const Epilogue& epilogue_;
   const BlockSize block_;
   const PackedFloats floats_;
-  int64_t panels_ = 0;
+  int64_t panels_ = 0, rank_ = 0;  // the highest of the terms' ranks
+  PackedFloats term_floats_ = {0, 0};
 };
 
 template <class Product, class B, class Epilogue = NoEpilogue>

@@ -26,26 +26,32 @@ namespace lsp {
 
 constexpr int64_t kBfloat16Rows = 32;
 
+// A second product of low rank, with which every element's chain goes on.
+struct LowRankTerm {
+  const float* h = nullptr;  // (T, rank); null: there is none
+  const float* weight = nullptr;
+  int64_t rank = 0;
+};
+
 // One weight among several that share their input (q, k and v; gate and up).
 struct LinearPart {
   Panels weight;  // (ceil(n/32), K, 32)
   int64_t n;      // N of this weight
   float* y;       // (T, n), rows ldy floats apart
   int64_t ldy;
+  LowRankTerm term = {};  // its weight B: panels (ceil(n/32), rank, 32)
 };
 
-// y_i = x W_i^T for each part, or y_i += x W_i^T when `accumulate` (the chain goes on from the value in
-// place); the weights are all f32 or all bfloat16.
+// y_i = x W_i^T + h_i B_i^T for each part; the W_i are all f32 or all bfloat16.
 struct LinearForward {
   const LinearPart* parts;
   int part_count;  // at most 3
   const float* x;  // (T, K), rows ldx floats apart
   int64_t ldx;
   int64_t t, k;
-  bool accumulate = false;
 };
 
-// dx = dy W, or dx += dy W when `accumulate` (the chain goes on from the value in place).
+// dx = dy W + h A, or dx += both when `accumulate` (the chain goes on from the value in place).
 struct LinearBackwardInput {
   float* dx;        // (T, K), rows lddx floats apart
   const float* dy;  // (T, N), rows lddy floats apart
@@ -53,6 +59,7 @@ struct LinearBackwardInput {
   int64_t lddx, lddy;
   int64_t t, k, n;
   bool accumulate;
+  LowRankTerm term = {};  // its weight A: panels (ceil(rank/32), K, 32)
 };
 
 // dW += dy^T x: each element's chain over the tokens goes on from the value in the gradient buffer, so

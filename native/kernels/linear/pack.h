@@ -90,6 +90,7 @@ static void pack_rows(const Left& a, int64_t first, int64_t rows, int64_t k_offs
 template <class T>
 struct PanelFactor {
   using Value = T;
+  using Term = PanelFactor<float>;  // of a product in f32 that goes on where this one ends
   static constexpr bool kCopies = false;
   const T* panels;
   int64_t depth;
@@ -105,6 +106,7 @@ struct PanelFactor {
 // Columns [0, n) of a row-major matrix.
 struct RowsFactor {
   using Value = float;
+  using Term = RowsFactor;
   static constexpr bool kCopies = true;
   const float* rows;
   int64_t row, n;
@@ -130,6 +132,7 @@ struct RowsFactor {
 template <class T>
 struct TransposedFactor {
   using Value = float;
+  using Term = TransposedFactor<float>;
   static constexpr bool kCopies = true;
   static constexpr int64_t kSize = sizeof(T);
   const T* panels;

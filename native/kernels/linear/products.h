@@ -38,14 +38,21 @@ struct LinearProducts {
     GemmPart<Factor> parts[3];
     for (int i = 0; i < f.part_count; ++i) {
       const LinearPart& part = f.parts[i];
-      parts[i] = {{part.weight.*values, f.k}, part.n, part.y, part.ldy, kPanelColumns};
+      const LowRankTerm& term = part.term;
+      parts[i] = {{part.weight.*values, f.k},
+                  part.n,
+                  part.y,
+                  part.ldy,
+                  kPanelColumns,
+                  {{term.weight, term.rank}, term.h, term.rank}};
     }
-    gemm<Product>(exec, Gemm<Factor>{parts, f.part_count, row_major(f.x, f.ldx), f.t, f.k, f.accumulate});
+    gemm<Product>(exec, Gemm<Factor>{parts, f.part_count, row_major(f.x, f.ldx), f.t, f.k, false});
   }
 
   template <class T>
   static void backward_input_with(Exec& exec, const LinearBackwardInput& b, const T* values) {
-    const GemmPart<TransposedFactor<T>> part{{values, b.k}, b.k, b.dx, b.lddx, kPanelColumns};
+    const GemmPart<TransposedFactor<T>> part{
+        {values, b.k}, b.k, b.dx, b.lddx, kPanelColumns, {{b.term.weight, b.k}, b.term.h, b.term.rank}};
     gemm<Product>(exec, Gemm<TransposedFactor<T>>{&part, 1, row_major(b.dy, b.lddy), b.t, b.n, b.accumulate});
   }
 };
