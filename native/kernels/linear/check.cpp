@@ -257,7 +257,7 @@ void check_bf16(Checker& checker, const Problem& p) {
 }
 
 // The rounding of factors, at its edges, the same on every variant. Each product has a diagonal matrix of
-// such values for one factor and halves for the other, so that every output is half of one rounded value.
+// such values for one factor and ones for the other, so that every output is one rounded value.
 void check_rounding(Checker& checker) {
   std::vector<float> edges;
   for (const uint32_t bits : {
@@ -274,12 +274,12 @@ void check_rounding(Checker& checker) {
       edges.push_back(value);
     }
   const int64_t n = static_cast<int64_t>(edges.size());
-  const std::vector<float> halves(n * n, 0.5f);
+  const std::vector<float> ones(n * n, 1.0f);
   std::vector<float> diagonal(n * n);
   for (int64_t i = 0; i < n; ++i) diagonal[i * n + i] = edges[i];
   for (const bool is_left : {true, false}) {
     checker.test(is_left ? "rounding of x and dy" : "rounding of weights, and of x in dW", [&](Case& c) {
-      const std::vector<float>&left = is_left ? diagonal : halves, &right = is_left ? halves : diagonal;
+      const std::vector<float>&left = is_left ? diagonal : ones, &right = is_left ? ones : diagonal;
       const std::vector<float> weight = to_panels(right, n, n);
       const auto run_all = [&](const Kernels& kernels, Exec& exec) {
         Tensor y{"y", {n, n}, std::vector<float>(n * n)}, dx{"dx", {n, n}, y.values};
@@ -297,9 +297,9 @@ void check_rounding(Checker& checker) {
         for (int64_t i = 0; i < n * n; ++i) {
           const float edge = edges[is_left ? i / n : i % n];
           const double nearest = reference::bfloat16_value(reference::nearest_bfloat16(edge));
-          want.values[i] = std::fpclassify(edge) == FP_SUBNORMAL ? 0 : static_cast<float>(nearest / 2);
+          want.values[i] = std::fpclassify(edge) == FP_SUBNORMAL ? 0 : static_cast<float>(nearest);
         }
-        c.same_bits(got, want, "half of the nearest bfloat16");
+        c.same_bits(got, want, "the nearest bfloat16");
       }
     });
   }
