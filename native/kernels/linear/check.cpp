@@ -7,6 +7,7 @@
 #include "check/check.h"
 #include "core/error.h"
 #include "kernels/linear/reference.h"
+#include "kernels/quantize/reference.h"
 
 namespace lsp {
 namespace check {
@@ -287,6 +288,55 @@ void check_bf16(Checker& checker, const Problem& p) {
   }
 }
 
+// The rounding of factors, at its edges, the same on every variant. Each product has a diagonal matrix of
+// such values for one factor and ones for the other, so that every output is one rounded value.
+void check_rounding(Checker& checker) {
+  std::vector<float> edges;
+  for (const uint32_t bits : {
+           0x7f7fffffu, 0x7f7f8000u,                            // infinity: the largest float, a tie
+           0x7f7f7fffu, 0x7f7e8001u, 0x7f7e8000u, 0x7f7d8000u,  // above, below and at ties near the largest
+           0x7f800000u, 0x7f800001u, 0x7fc00000u, 0x7fffffffu,  // infinity and NaN
+           0x3f808000u, 0x3f808001u, 0x3f818000u, 0x3f817fffu,  // about 1
+           0x01000000u, 0x01008000u, 0x007fffffu, 0x00000001u   // small and denormal
+       })
+    for (const uint32_t sign : {0u, 0x80000000u, 0u}) {
+      const uint32_t word = bits | sign;
+      float value;
+      std::memcpy(&value, &word, 4);
+      edges.push_back(value);
+    }
+  const int64_t n = static_cast<int64_t>(edges.size());
+  const std::vector<float> ones(n * n, 1.0f);
+  std::vector<float> diagonal(n * n);
+  for (int64_t i = 0; i < n; ++i) diagonal[i * n + i] = edges[i];
+  for (const bool is_left : {true, false}) {
+    checker.test(is_left ? "rounding of x and dy" : "rounding of weights, and of x in dW", [&](Case& c) {
+      const std::vector<float>&left = is_left ? diagonal : ones, &right = is_left ? ones : diagonal;
+      const std::vector<float> weight = to_panels(right, n, n);
+      const auto run_all = [&](const Kernels& kernels, Exec& exec) {
+        Tensor y{"y", {n, n}, std::vector<float>(n * n)}, dx{"dx", {n, n}, y.values};
+        std::vector<float> dweight = to_panels(y.values, n, n);
+        const LinearKernels& linear = *kernels.linear_bf16;
+        const LinearPart part{weight.data(), n, y.values.data(), n};
+        linear.forward(exec, {&part, 1, left.data(), n, n, n});
+        linear.backward_input(exec, {dx.values.data(), left.data(), weight.data(), n, n, n, n, n, false});
+        linear.backward_weight(exec, {dweight.data(), left.data(), right.data(), n, n, n, n, n});
+        return Tensors{y, dx, {"dW", {n, n}, from_panels(dweight, n, n)}};
+      };
+      const auto variants = checker.variants_by(&Kernels::linear_bf16);
+      for (const Tensor& got : checker.sweep(c, 1, run_all, variants)) {
+        Tensor want = got;
+        for (int64_t i = 0; i < n * n; ++i) {
+          const float edge = edges[is_left ? i / n : i % n];
+          const double nearest = reference::bfloat16_value(reference::nearest_bfloat16(edge));
+          want.values[i] = std::fpclassify(edge) == FP_SUBNORMAL ? 0 : static_cast<float>(nearest);
+        }
+        c.same_bits(got, want, "the nearest bfloat16");
+      }
+    });
+  }
+}
+
 // Frozen weights in bfloat16: the bits of f32 weights with the same values.
 void check_bf16_weights(Checker& checker, Problem p) {
   if (checker.leaves_out(p.work())) return;
@@ -359,6 +409,7 @@ void check(Checker& checker) {
   check_narrow(checker, Problem(150, 31, {70}, 0));
   check_narrow(checker, Problem(17, 576, {576, 192, 192}, 0));
   check_nan(checker);
+  check_rounding(checker);
   // Around the tiles of 16 x 32 and 32 x 32, few rows, several blocks of rows and of depth, small ranks.
   for (const int64_t t : {1, 2, 7, 15, 16, 17, 31, 32, 33, 49, 150})
     check_bf16(checker, Problem(t, 70, {50, 33}, 3));

@@ -8,8 +8,10 @@
 // order, starting from 0 (or from the value in place, where a contract says "adds"). SIMD lanes run over
 // output columns, so tiling, batch size, threads and ISA cannot change a bit.
 //
-// In bfloat16 (Kernels::linear_bf16) the same products round x, dy and the weight, each value to the nearest
-// bfloat16 (ties to even, NaN kept), multiply exactly, and sum in f32. y, dx and dW are f32, and sums that go
+// In bfloat16 (Kernels::linear_bf16) the same products round x, dy and the weight, multiply exactly, and sum
+// in f32. Each value is rounded to the nearest bfloat16 (IEEE 754: ties to even, NaN stays NaN, infinity
+// infinity, and what is at least 2^128 - 2^119, half a step beyond the largest bfloat16, becomes infinity);
+// denormals are 0. That is the same on every variant. y, dx and dW are f32, and sums that go
 // on from a value in place go on from it unrounded. The order of a sum is that of the variant's instruction
 // (product_bf16.h): it differs between variants, and with it the last bits. On one variant it depends on the
 // reduction's length alone, not on the other rows and columns, on tiles or threads: a token's y and dx are

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "core/simd_transpose.h"
+#include "kernels/linear/panels.h"
 #include "kernels/linear/tile.h"
 
 namespace lsp {
@@ -83,6 +84,16 @@ static void pack_rows(const Left& a, int64_t first, int64_t rows, int64_t k_offs
       pack_square(square, a.row, height, min_of(kLanes, k - p), out + row * k + p * height);
     }
   });
+}
+
+// f(the values of a weight), of the type that it is held in.
+template <class F>
+LSP_INLINE void with_values(const Panels& weight, const F& f) {
+  if (weight.bf16 != nullptr) {
+    f(weight.bf16);
+  } else {
+    f(weight.f32);
+  }
 }
 
 // A right factor as panels in memory, depth rows each. `block` gives rows [k_offset, k_offset + k) of a

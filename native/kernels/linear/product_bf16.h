@@ -242,7 +242,8 @@ struct Bf16Product : Bf16Blocks<float> {
       uint32_t bits;
       __builtin_memcpy(&bits, from + i, 4);
       const uint32_t nearest = bits + 0x7fffu + (bits >> 16 & 1u), quiet = bits | 0x400000u;
-      bits = ((bits & 0x7fffffffu) > 0x7f800000u ? quiet : nearest) & 0xffff0000u;
+      const uint32_t number = (bits & 0x7f800000u) == 0 ? 0 : nearest;  // as VCVTNE2PS2BF16
+      bits = ((bits & 0x7fffffffu) > 0x7f800000u ? quiet : number) & 0xffff0000u;
       __builtin_memcpy(to + i, &bits, 4);
     }
   }

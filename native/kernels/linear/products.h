@@ -19,11 +19,7 @@ struct LinearProducts {
   }
 
   static void backward_input(Exec& exec, const LinearBackwardInput& b) {
-    if (b.weight.bf16 != nullptr) {
-      backward_input_with(exec, b, b.weight.bf16);
-    } else {
-      backward_input_with(exec, b, b.weight.f32);
-    }
+    with_values(b.weight, [&](const auto* values) { backward_input_with(exec, b, values); });
   }
 
   static void backward_weight(Exec& exec, const LinearBackwardWeight& b) {

@@ -28,11 +28,9 @@ LSP_INLINE int64_t tiles_of(int64_t rows) {
   return ceil_div(rows, kVecs == 1 && rows <= kFewRows ? kOnePassRows : kRows);
 }
 
-// c (R, 16V) += or = a (R, k) b (k, 16V); a(i, p) = a[i * a_row + p * a_step].
-template <int R, int V, class B>
-LSP_INLINE void tile(const float* a, int64_t a_row, int64_t a_step, const B* b, int64_t b_step, float* c,
-                     int64_t c_row, int64_t k, bool accumulate) {
-  Vec sum[R][V];
+// The accumulators of a tile: c (R, 16V), or zero.
+template <int R, int V>
+LSP_INLINE void load_sums(Vec (&sum)[R][V], const float* c, int64_t c_row, bool accumulate) {
   if (accumulate) {
     for (int i = 0; i < R; ++i)
       for (int v = 0; v < V; ++v) sum[i][v] = load(c + i * c_row + v * kLanes);
@@ -40,6 +38,19 @@ LSP_INLINE void tile(const float* a, int64_t a_row, int64_t a_step, const B* b, 
     for (int i = 0; i < R; ++i)
       for (int v = 0; v < V; ++v) sum[i][v] = zero();
   }
+}
+template <int R, int V>
+LSP_INLINE void store_sums(const Vec (&sum)[R][V], float* c, int64_t c_row) {
+  for (int i = 0; i < R; ++i)
+    for (int v = 0; v < V; ++v) store(c + i * c_row + v * kLanes, sum[i][v]);
+}
+
+// c (R, 16V) += or = a (R, k) b (k, 16V); a(i, p) = a[i * a_row + p * a_step].
+template <int R, int V, class B>
+LSP_INLINE void tile(const float* a, int64_t a_row, int64_t a_step, const B* b, int64_t b_step, float* c,
+                     int64_t c_row, int64_t k, bool accumulate) {
+  Vec sum[R][V];
+  load_sums(sum, c, c_row, accumulate);
   for (int64_t p = 0; p < k; ++p) {
     Vec column[V];
     for (int v = 0; v < V; ++v) column[v] = load(b + p * b_step + v * kLanes);
@@ -48,8 +59,7 @@ LSP_INLINE void tile(const float* a, int64_t a_row, int64_t a_step, const B* b, 
       for (int v = 0; v < V; ++v) sum[i][v] = fma(x, column[v], sum[i][v]);
     }
   }
-  for (int i = 0; i < R; ++i)
-    for (int v = 0; v < V; ++v) store(c + i * c_row + v * kLanes, sum[i][v]);
+  store_sums(sum, c, c_row);
 }
 
 template <int R, class B>
@@ -139,13 +149,7 @@ template <int R, int V, bool packs, class B>
 LSP_INLINE void packed_tile(const Unpacked& from, float* a, const B* b, float* c, int64_t c_row, int64_t k,
                             bool accumulate, const Ahead& ahead, const float* next_c) {
   Vec sum[R][V];
-  if (accumulate) {
-    for (int i = 0; i < R; ++i)
-      for (int v = 0; v < V; ++v) sum[i][v] = load(c + i * c_row + v * kLanes);
-  } else {
-    for (int i = 0; i < R; ++i)
-      for (int v = 0; v < V; ++v) sum[i][v] = zero();
-  }
+  load_sums(sum, c, c_row, accumulate);
   const int64_t every = 32 / ahead.times - 1, rows_each = ceil_div(R * kPanelColumns, k);
   for (int64_t first = 0, row = 0; first < k; first += kPanelColumns) {
     for (const int64_t last = min_of(R, row + rows_each); row < last; ++row)
@@ -176,8 +180,7 @@ LSP_INLINE void packed_tile(const Unpacked& from, float* a, const B* b, float* c
       b += kPanelColumns;
     }
   }
-  for (int i = 0; i < R; ++i)
-    for (int v = 0; v < V; ++v) store(c + i * c_row + v * kLanes, sum[i][v]);
+  store_sums(sum, c, c_row);
 }
 
 template <int R, class B>

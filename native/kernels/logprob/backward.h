@@ -42,11 +42,7 @@ static void kept_gradients(Exec& exec, const LogprobBackward& b, int64_t begin, 
 template <class Product>
 struct HeadBackward {
   static void run(Exec& exec, const LogprobBackward& b) {
-    if (b.weight.bf16 != nullptr) {
-      backward_with(exec, b, b.weight.bf16);
-    } else {
-      backward_with(exec, b, b.weight.f32);
-    }
+    with_values(b.weight, [&](const auto* values) { backward_with(exec, b, values); });
   }
 
  private:

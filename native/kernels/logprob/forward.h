@@ -14,11 +14,7 @@ constexpr int64_t kChunkPanels = kVocabChunk / kPanelColumns;
 template <class Product>
 struct HeadForward {
   static void run(Exec& exec, const LogprobForward& f) {
-    if (f.weight.bf16 != nullptr) {
-      forward_with(exec, f, f.weight.bf16);
-    } else {
-      forward_with(exec, f, f.weight.f32);
-    }
+    with_values(f.weight, [&](const auto* panels) { forward_with(exec, f, panels); });
   }
 
  private:

@@ -53,6 +53,23 @@ struct ScalesAndMinima {
   }
 };
 
+// q4_k and q5_k, whose low four bits are at `quants`: value(run, i, low) is q of weight i of a run.
+template <class Value>
+void unpack_scaled_runs(const uint8_t* block, const uint8_t* quants, const Value& value, float* out) {
+  const float d = half_at(block), e = half_at(block + 2);
+  const ScalesAndMinima runs(block + 4);
+  for (int run = 0; run < 8; ++run) {
+    const float scale = d * static_cast<float>(runs.scale[run]),
+                minimum = e * static_cast<float>(runs.minimum[run]);
+    const uint8_t* from = quants + 32 * (run / 2);
+    const int shift = 4 * (run % 2);
+    for (int i = 0; i < 32; ++i) {
+      const int q = value(run, i, from[i] >> shift & 15);
+      out[32 * run + i] = scale * static_cast<float>(q) - minimum;
+    }
+  }
+}
+
 }  // namespace
 
 void unpack_q8_0(const uint8_t* block, float* out) {
@@ -115,34 +132,14 @@ void unpack_q3_k(const uint8_t* block, float* out) {
 }
 
 void unpack_q4_k(const uint8_t* block, float* out) {
-  const float d = half_at(block), e = half_at(block + 2);
-  const ScalesAndMinima runs(block + 4);
-  const uint8_t* quants = block + 16;
-  for (int run = 0; run < 8; ++run) {
-    const float scale = d * static_cast<float>(runs.scale[run]),
-                minimum = e * static_cast<float>(runs.minimum[run]);
-    const uint8_t* from = quants + 32 * (run / 2);
-    const int shift = 4 * (run % 2);
-    for (int i = 0; i < 32; ++i) {
-      out[32 * run + i] = scale * static_cast<float>(from[i] >> shift & 15) - minimum;
-    }
-  }
+  unpack_scaled_runs(
+      block, block + 16, [](int, int, int low) { return low; }, out);
 }
 
 void unpack_q5_k(const uint8_t* block, float* out) {
-  const float d = half_at(block), e = half_at(block + 2);
-  const ScalesAndMinima runs(block + 4);
-  const uint8_t *high = block + 16, *quants = block + 48;
-  for (int run = 0; run < 8; ++run) {
-    const float scale = d * static_cast<float>(runs.scale[run]),
-                minimum = e * static_cast<float>(runs.minimum[run]);
-    const uint8_t* from = quants + 32 * (run / 2);
-    const int shift = 4 * (run % 2);
-    for (int i = 0; i < 32; ++i) {
-      const int q = (from[i] >> shift & 15) | (high[i] >> run & 1) << 4;
-      out[32 * run + i] = scale * static_cast<float>(q) - minimum;
-    }
-  }
+  const uint8_t* high = block + 16;
+  unpack_scaled_runs(
+      block, block + 48, [=](int run, int i, int low) { return low | (high[i] >> run & 1) << 4; }, out);
 }
 
 void unpack_q6_k(const uint8_t* block, float* out) {
