@@ -88,8 +88,7 @@ function changedModel(path: string, received: string, cause?: unknown): LspError
     {
       cause,
       remedy:
-        'The run keeps near that model, so it cannot go on without it. Put it back, or start a new run from the ' +
-        "checkpoint's model.",
+        'The run keeps near that model, so it cannot go on without it. Put it back, or start a new run.',
     },
   );
 }

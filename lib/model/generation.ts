@@ -51,7 +51,7 @@ export async function generateCompletions(
         maxNewTokens: options.maxNewTokens,
         seed: options.seed,
         eosIds: context.eosIds,
-        maxBatch: batchSize(context, prompts, options.maxNewTokens),
+        maxBatch: batchSize(context, prompts, options),
         precision: options.precision,
         ...tokenCallback(context, requests.length, options, handle, onToken),
       },
@@ -63,9 +63,13 @@ export async function generateCompletions(
 }
 
 /** As many sequences as the memory budget has keys and values for, the shared prefixes counted once for each. */
-function batchSize(context: GenerationContext, prompts: readonly Int32Array[], maxNewTokens: number): number {
+function batchSize(
+  { config, memoryBudget }: GenerationContext,
+  prompts: readonly Int32Array[],
+  { maxNewTokens, precision }: CheckedGenerateOptions,
+): number {
   const longest = cachedTokens(Math.max(...prompts.map((prompt) => prompt.length)) + maxNewTokens);
-  const fitting = Math.floor(context.memoryBudget / (cacheBytesPerToken(context.config) * longest));
+  const fitting = Math.floor(memoryBudget / (cacheBytesPerToken(config, precision) * longest));
   return Math.max(1, Math.min(MAX_BATCH, fitting));
 }
 

@@ -4,7 +4,7 @@ import { LspError } from '../errors';
 import type { NativeAdapter, TensorLocation } from '../native/addon';
 import { adaptedMatrices } from './adapter/lora';
 import { headParameters, layerParameters, type ParameterShape } from './formats/parameters';
-import type { ModelConfig } from './types';
+import type { ModelConfig, SamplingPrecision } from './types';
 
 /** How the matrices of a model are held in memory; those of all types but f32 are frozen. */
 export type WeightType = (typeof WEIGHT_TYPES)[number];
@@ -133,10 +133,13 @@ export function adapterLearnerBytes(config: ModelConfig, adapter: AdapterSize): 
   return 4 * adapterBytes(config, adapter);
 }
 
+/** Bytes of a cached key's or value's number. */
+const CACHE_BYTES = { exact: FLOAT_BYTES, int8: PANEL_BYTES.bf16 };
+
 /** Bytes of keys and values of one token in all layers; memory is taken in blocks of 32 tokens. */
-export function cacheBytesPerToken(config: ModelConfig): number {
+export function cacheBytesPerToken(config: ModelConfig, precision: SamplingPrecision = 'exact'): number {
   const perHead = config.headSize + padded(config.headSize); // keys, and values with padding
-  return config.numLayers * config.numKeyValueHeads * perHead * FLOAT_BYTES;
+  return config.numLayers * config.numKeyValueHeads * perHead * CACHE_BYTES[precision];
 }
 
 /** Tokens that a sequence's cache has room for: whole blocks. */

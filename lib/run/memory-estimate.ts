@@ -13,10 +13,11 @@ import {
   type AdapterSize,
   cacheBytesPerToken,
   gradientBytes,
+  roundedBytes,
   weightBytes,
 } from '../model/memory';
 import { nativeConfig } from '../model/loading';
-import type { ModelConfig } from '../model/types';
+import type { ModelConfig, SamplingPrecision } from '../model/types';
 import { loadAddon } from '../native/load';
 
 const FLOAT_BYTES = 4;
@@ -38,8 +39,8 @@ export interface MemoryWorkload {
   memoryBudget: number;
   /** Bytes of the weights as they are held, and of what they are decoded to (default f32). */
   weights?: number;
-  /** Bytes of a copy of the weights for sampling in int8 (default none). */
-  rounded?: number;
+  /** What is sampled with (default exact): int8 takes a copy of the weights, and half of the key-value cache. */
+  precision?: SamplingPrecision;
   /** Bytes of the weights of a frozen reference (a KL term, or a judge); 0 without, or where it shares the policy's. */
   reference: number;
   /** What is trained, if it is an adapter. */
@@ -60,7 +61,8 @@ export interface MemoryEstimate {
 }
 
 export function estimateTrainingMemory(config: ModelConfig, workload: MemoryWorkload): MemoryEstimate {
-  const { adapter, reference, weights = weightBytes(config), rounded = 0 } = workload;
+  const { adapter, reference, weights = weightBytes(config), precision } = workload;
+  const rounded = precision === 'int8' ? roundedBytes(config) : 0;
   const trained = adapter ? adapterBytes(config, adapter) : weights;
   const parts = {
     weights: adapter ? weights + trained : weights,
@@ -73,18 +75,20 @@ export function estimateTrainingMemory(config: ModelConfig, workload: MemoryWork
     process: PROCESS_BYTES,
   };
   const sum = Object.values(parts).reduce((total, bytes) => total + bytes, 0);
-  // Sequences are sampled, then trained on: the cache is gone when activations are there, and so is the copy of weights
-  // that an update will change.
-  const sampling = parts.keyValueCache + (adapter ? 0 : rounded);
-  return { ...parts, total: sum - Math.min(parts.activations, sampling) };
+  // Sequences are sampled, then trained on: the cache is gone when activations are there, and so is the copy in int8.
+  return { ...parts, total: sum - Math.min(parts.activations, parts.keyValueCache + rounded) };
 }
 
 /** Bytes of cached keys and values when they are most. */
 export function keyValueCacheBytes(
   config: ModelConfig,
-  { memoryBudget, cachedTokens }: Pick<MemoryWorkload, 'memoryBudget' | 'cachedTokens'>,
+  {
+    memoryBudget,
+    cachedTokens,
+    precision,
+  }: Pick<MemoryWorkload, 'memoryBudget' | 'cachedTokens' | 'precision'>,
 ): number {
-  return Math.min(memoryBudget, cacheBytesPerToken(config) * cachedTokens);
+  return Math.min(memoryBudget, cacheBytesPerToken(config, precision) * cachedTokens);
 }
 
 /** Bytes that a micro-batch takes for each of its tokens. */

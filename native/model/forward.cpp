@@ -191,13 +191,14 @@ class LayerForward {
   void attend(int64_t index, const LayerActivations& layer) {
     const int64_t offset = index * kv_layer_floats(c_.kv_heads, c_.head_size);
     model_.kernels().rope->forward(
-        model_.exec(),
-        {layer.q, a_.k, a_.v, model_.cosine(), model_.sine(), rope_positions_.of(index), batch_.writes.data(),
-         static_cast<int64_t>(batch_.writes.size()), offset, t_, c_.heads, c_.kv_heads, c_.head_size});
+        model_.exec(), {layer.q, a_.k, a_.v, model_.cosine(), model_.sine(), rope_positions_.of(index),
+                        batch_.writes.data(), static_cast<int64_t>(batch_.writes.size()), offset, t_,
+                        c_.heads, c_.kv_heads, c_.head_size, cache_type(precision_)});
     model_.kernels().attention->forward(
-        model_.exec(), {layer.attention, a_.keep() == Keep::nothing ? nullptr : layer.lse, layer.q,
-                        batch_.blocks.data(), offset, batch_.segments.data(),
-                        static_cast<int64_t>(batch_.segments.size()), c_.heads, c_.kv_heads, c_.head_size});
+        model_.exec(),
+        {layer.attention, a_.keep() == Keep::nothing ? nullptr : layer.lse, layer.q, batch_.blocks.data(),
+         offset, batch_.segments.data(), static_cast<int64_t>(batch_.segments.size()), c_.heads, c_.kv_heads,
+         c_.head_size, cache_type(precision_)});
   }
 
   Model& model_;

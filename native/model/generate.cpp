@@ -29,7 +29,7 @@ class Generator {
         options_(options),
         sink_(sink),
         operation_(operation),
-        pool_(c_),
+        pool_(c_, cache_type(options.precision)),
         tree_(prompts_of(requests)),
         waiting_(tree_.order()),
         completions_(requests.size()),

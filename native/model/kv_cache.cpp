@@ -5,8 +5,8 @@
 
 namespace lsp {
 
-int64_t kv_block_floats(const ModelConfig& config) {
-  return config.layers * kv_layer_floats(config.kv_heads, config.head_size);
+int64_t kv_block_floats(const ModelConfig& config, KvType type) {
+  return config.layers * kv_layer_floats(config.kv_heads, config.head_size) / (type == KvType::bf16 ? 2 : 1);
 }
 
 namespace {
@@ -16,8 +16,8 @@ constexpr int64_t kSlabFloats = int64_t{4} << 20;
 
 }  // namespace
 
-KvPool::KvPool(const ModelConfig& config) : state_(std::make_shared<State>()) {
-  state_->block_floats = kv_block_floats(config);
+KvPool::KvPool(const ModelConfig& config, KvType type) : state_(std::make_shared<State>()) {
+  state_->block_floats = kv_block_floats(config, type);
 }
 
 float* KvPool::vacant(bool zeroed) {

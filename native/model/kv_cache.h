@@ -11,7 +11,8 @@
 
 namespace lsp {
 
-int64_t kv_block_floats(const ModelConfig& config);
+// Floats that a block takes (two bfloat16 to a float).
+int64_t kv_block_floats(const ModelConfig& config, KvType type = KvType::f32);
 
 // Where blocks come from, and go to when no sequence holds them any longer: taking each from the system would
 // cost more than writing it.
@@ -19,7 +20,7 @@ class KvPool {
  public:
   using Block = std::shared_ptr<float>;
 
-  explicit KvPool(const ModelConfig& config);
+  explicit KvPool(const ModelConfig& config, KvType type = KvType::f32);
   // Zeros.
   Block take();
   // A copy of another.

@@ -8,6 +8,7 @@
 #include "core/buffer.h"
 #include "core/exec.h"
 #include "core/operation.h"
+#include "kernels/attention/kv_layout.h"
 #include "kernels/dispatch.h"
 #include "model/config.h"
 #include "model/int8_weights.h"
@@ -19,6 +20,11 @@ namespace lsp {
 // What a forward pass multiplies with: the weights as they are held and computed with, as training does; or
 // int8 (int8_weights.h), for sampling.
 enum class Precision { exact, int8 };
+
+// How keys and values are cached then.
+inline KvType cache_type(Precision precision) {
+  return precision == Precision::int8 ? KvType::bf16 : KvType::f32;
+}
 
 class Model {
  public:

@@ -58,6 +58,7 @@ test('a learner takes a gradient and two moments, and a tied embedding has two g
 
 test('the cache holds keys as they are and values padded to 32, in blocks of 32 tokens', () => {
   expect(cacheBytesPerToken(config({ headSize: 32 }))).toBe(2 * 4 * (32 + 32));
+  expect(cacheBytesPerToken(config({ headSize: 32 }), 'int8')).toBe(2 * 2 * (32 + 32));
   expect(cacheBytesPerToken(config({ headSize: 2, numKeyValueHeads: 2 }))).toBe(2 * 2 * 4 * (2 + 32));
   expect([0, 1, 32, 33].map(cachedTokens)).toEqual([0, 32, 32, 64]);
 });

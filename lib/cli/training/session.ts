@@ -163,6 +163,8 @@ class Session {
     const pieces = await gameOf(options).open(this.#signal);
     checkPrompts(policy, pieces, options);
     const reference = await this.#referenceOf(policy, plan);
+    // It was hashed, then read once or twice: all of that must have been the same model.
+    await verifyStartingModel(plan.startingModel, this.#signal);
     const learner = await makeLearner(policy, options, checkpoint?.adapterPath);
     this.#cleanup.push(() => learner.dispose());
     if (checkpoint) await learner.loadState(checkpoint.optimizerPath);

@@ -1,12 +1,6 @@
 /** What a run's options mean for memory. */
 import type { ModelSource } from '../../model/formats';
-import {
-  decodedBytes,
-  defaultMemoryBudget,
-  heldBytes,
-  roundedBytes,
-  type WeightType,
-} from '../../model/memory';
+import { decodedBytes, defaultMemoryBudget, heldBytes, type WeightType } from '../../model/memory';
 import type { ModelConfig, TrainingGroup } from '../../model/types';
 import { adapterSizeOf, weightTypeOf } from '../../run/lora-options';
 import { activationBytesPerToken, type MemoryWorkload } from '../../run/memory-estimate';
@@ -43,7 +37,7 @@ export function longestGroups(config: ModelConfig, options: TrainOptions): Train
 
 type TokenWorkload = Pick<
   MemoryWorkload,
-  'cachedTokens' | 'trainedTokens' | 'longestTokens' | 'memoryBudget' | 'gradientCheckpointing'
+  'cachedTokens' | 'trainedTokens' | 'longestTokens' | 'memoryBudget' | 'gradientCheckpointing' | 'precision'
 >;
 
 /** What a step has of tokens. */
@@ -59,6 +53,7 @@ export function tokensOf(config: ModelConfig, options: TrainOptions): TokenWorkl
     longestTokens: promptTokens + Math.max(maxNewTokens, queryTokens),
     memoryBudget: memoryBudget ?? defaultMemoryBudget(),
     gradientCheckpointing: options.activations === 'recompute',
+    precision: options.rollouts,
   };
 }
 
@@ -70,7 +65,6 @@ export function workloadOf(source: ModelSource, options: TrainOptions): MemoryWo
     ...tokensOf(source.config, options),
     weights: heldBytes(source, type) + decodedBytes(source, type),
     reference: needsReference(options) ? referenceBytes(source, type, adapter !== null) : 0,
-    ...(options.rollouts === 'int8' && { rounded: roundedBytes(source.config) }),
     adapter,
   };
 }

@@ -32,11 +32,12 @@ struct AttentionForward {
   float* y;              // (T, H D)
   float* lse;            // (T, H): log of the softmax denominator, for the backward pass; or null
   const float* q;        // (T, H D), after rope
-  float* const* blocks;  // storage of each block
-  int64_t layer_offset;  // of this layer within a block, in floats
+  float* const* blocks;  // storage of each block; of bfloat16 where the type says so
+  int64_t layer_offset;  // of this layer within a block, in values
   const AttentionSegment* segments;
   int64_t segment_count;
   int64_t heads, kv_heads, head_size;
+  KvType type = KvType::f32;
 };
 
 // Gradients of queries, keys and values.

@@ -7,6 +7,7 @@
 #include "check/check.h"
 #include "kernels/attention/check_forest.h"
 #include "kernels/attention/reference.h"
+#include "kernels/quantize/reference.h"
 
 namespace lsp {
 namespace check {
@@ -35,7 +36,8 @@ Tensors forward(const Problem& p, const Layout& layout, const Blocks& blocks,
   Tensor lse{"lse", {t, p.heads}, std::vector<float>(t * p.heads, kNan)};
   kernels.attention->forward(
       exec, {y.values.data(), lse.values.data(), q.data(), blocks.pointers.data(), blocks.layer_offset,
-             segments.data(), static_cast<int64_t>(segments.size()), p.heads, p.kv_heads, p.head_size});
+             segments.data(), static_cast<int64_t>(segments.size()), p.heads, p.kv_heads, p.head_size,
+             blocks.type});
   return {y, lse};
 }
 
@@ -156,6 +158,9 @@ void compare_decoding(Case& c, const Problem& p, const Tensors& whole, const Ker
   const Blocks blocks(p, layout, p.t());
   compare_forward(c, forward(p, layout, blocks, single, kernels, exec), whole, single,
                   isa + ", each token a row of a batch");
+  std::reverse(single.begin(), single.end());
+  compare_forward(c, forward(p, layout, blocks, single, kernels, exec), whole, single,
+                  isa + ", each token a row, in order");
   for (const int64_t size : {3, 7, 20}) {
     std::vector<Piece> pieces;
     for (const Piece& segment : all_segments(layout))
@@ -334,6 +339,30 @@ void check_split(Checker& checker) {
   }
 }
 
+// Keys and values in bfloat16: the bits of the same numbers in f32, whole, token by token and side by side.
+void check_rounded(Checker& checker, const Problem& exact) {
+  const std::string sizes = shape_text({{"H", exact.heads}, {"K", exact.kv_heads}, {"D", exact.head_size}});
+  checker.test("keys and values in bfloat16 " + sizes, [&](Case& c) {
+    Problem p = exact;
+    for (std::vector<float>* values : {&p.k, &p.v})
+      for (float& x : *values)
+        x = static_cast<float>(reference::bfloat16_value(reference::nearest_bfloat16(x)));
+    const Layout layout(p);
+    const Blocks blocks(p, layout, p.t());
+    const Blocks rounded = blocks.in_bfloat16();
+    std::vector<Piece> ends, single;
+    for (const Piece& segment : all_segments(layout)) ends.push_back({segment.first + segment.count - 1, 1});
+    for (int64_t token = 0; token < p.t(); ++token) single.push_back({token, 1});
+    for (const Kernels* kernels : checker.variants()) {
+      for (const std::vector<Piece>& pieces : {all_segments(layout), ends, single}) {
+        const Tensors want = forward(p, layout, blocks, pieces, *kernels, checker.exec(1));
+        for (const Tensor& got : forward(p, layout, rounded, pieces, *kernels, checker.exec(2)))
+          c.same_bits(got, find(want, got.name), kernels->isa);
+      }
+    }
+  });
+}
+
 // Keys and values of later tokens and of other branches are never touched, not even multiplied by zero.
 void check_unseen(Checker& checker) {
   checker.test("NaN in tokens that a query may not see", [&](Case& c) {
@@ -392,6 +421,8 @@ void check(Checker& checker) {
   check_problem(checker, "several trees", make_problem(6, 3, 16, forest));
   for (const uint64_t seed : {1, 2, 3, 4})
     check_problem(checker, "a random forest", make_problem(4, 2, 10, random_forest(150, seed)));
+  check_rounded(checker, make_problem(9, 3, 64, group(70, {5, 40, 1, 61, 9})));
+  check_rounded(checker, make_problem(12, 1, 34, group(40, {5, 30})));
   check_split(checker);
   check_unseen(checker);
 }

@@ -117,6 +117,7 @@ struct Blocks {
   std::vector<std::vector<float>> storage;
   std::vector<float*> pointers;
   int64_t layer_offset;
+  KvType type = KvType::f32;
 
   Blocks(const Problem& p, const Layout& layout, int64_t limit)
       : layer_offset(kv_layer_floats(p.kv_heads, p.head_size)) {
@@ -139,6 +140,18 @@ struct Blocks {
       storage.push_back(std::move(block));
     }
     for (std::vector<float>& block : storage) pointers.push_back(block.data());
+  }
+
+  // The same values, rounded.
+  Blocks in_bfloat16() const {
+    Blocks out = *this;
+    out.type = KvType::bf16;
+    for (size_t i = 0; i < storage.size(); ++i) {
+      uint16_t* values = reinterpret_cast<uint16_t*>(out.storage[i].data());
+      for (size_t j = 0; j < storage[i].size(); ++j) values[j] = float_to_bfloat16(storage[i][j]);
+      out.pointers[i] = out.storage[i].data();
+    }
+    return out;
   }
 };
 

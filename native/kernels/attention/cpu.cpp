@@ -106,6 +106,15 @@ static void finish_tile(const AttentionForward& f, const Head& head, const Forwa
   }
 }
 
+// Where the keys of a kv head begin in the block at `index` of a path.
+template <class T>
+LSP_INLINE const T* block_at(const AttentionForward& f, const Head& head, const AttentionSegment& segment,
+                             int64_t index, int64_t kv_head) {
+  return reinterpret_cast<const T*>(f.blocks[segment.block_table[index]]) + f.layer_offset +
+         kv_head * kv_head_floats(head.size);
+}
+
+template <class T>
 static void forward_tile(const AttentionForward& f, const Head& head, const AttentionSegment& segment,
                          int64_t start, int64_t kv_head, float* memory) {
   const int64_t tokens = min_of(head.tile_tokens, segment.count - start), rows = tokens * head.group;
@@ -114,9 +123,8 @@ static void forward_tile(const AttentionForward& f, const Head& head, const Atte
   begin_rows(f, head, first_token, kv_head, rows, tile);
   const int64_t blocks = (first_position + tokens - 1) / kKvBlock + 1;
   for (int64_t block = 0; block < blocks; ++block) {
-    const float* keys =
-        f.blocks[segment.block_table[block]] + f.layer_offset + kv_head * kv_head_floats(head.size);
-    const float* values = keys + kKvBlock * head.size;
+    const T* keys = block_at<T>(f, head, segment, block, kv_head);
+    const T* values = keys + kKvBlock * head.size;
     const int64_t block_start = block * kKvBlock;
     const auto seen = [&](int64_t row) {
       return static_cast<int>(min_of(kKvBlock, first_position + row / head.group + 1 - block_start));
@@ -158,14 +166,15 @@ constexpr int kMostRows = static_cast<int>(kMostRunRows > kMostDecodeRows ? kMos
 
 // c (R, 16V) = a (R, k) b (k, 16V) or += where `accumulate`; a is (k, R), rows of b lie b_row apart. With
 // each row of b one of what comes next is fetched, row by row.
-template <int R, int V>
-LSP_INLINE void decode_product(const float* a, const float* b, int64_t b_row, float* c, int64_t c_row,
-                               int64_t k, bool accumulate, const float* ahead) {
+template <int R, int V, class T>
+LSP_INLINE void decode_product(const float* a, const T* b, int64_t b_row, float* c, int64_t c_row, int64_t k,
+                               bool accumulate, const T* ahead) {
   Vec sum[R][V];
   for (int i = 0; i < R; ++i)
     for (int v = 0; v < V; ++v) sum[i][v] = accumulate ? load(c + i * c_row + v * kLanes) : zero();
   for (int64_t p = 0; p < k; ++p, a += R, b += b_row, ahead += b_row) {
-    for (int v = 0; v < V; ++v) __builtin_prefetch(ahead + v * kLanes, 0, 3);
+    for (size_t line = 0; line < V * kLanes * sizeof(T); line += 64)
+      __builtin_prefetch(reinterpret_cast<const char*>(ahead) + line, 0, 3);
     Vec row[V];
     for (int v = 0; v < V; ++v) row[v] = load(b + v * kLanes);
     for (int i = 0; i < R; ++i) {
@@ -183,16 +192,16 @@ constexpr int kDecodeVecs = kVecs == 2 ? (R <= 5 ? 4 : 2) : 1;
 
 // c (R, columns) = or += a (R, k) b (k, columns), `columns` a multiple of 16; rows of b and `ahead` lie
 // b_row apart.
-template <int R>
-LSP_INLINE void decode_columns(const float* a, const float* b, int64_t b_row, float* c, int64_t c_row,
-                               int64_t columns, int64_t k, bool accumulate, const float* ahead) {
+template <int R, class T>
+LSP_INLINE void decode_columns(const float* a, const T* b, int64_t b_row, float* c, int64_t c_row,
+                               int64_t columns, int64_t k, bool accumulate, const T* ahead) {
   constexpr int V = kDecodeVecs<R>;
   int64_t at = 0;
   for (; at + V * kLanes <= columns; at += V * kLanes)
-    decode_product<R, V>(a, b + at, b_row, c + at, c_row, k, accumulate, ahead + at);
+    decode_product<R, V, T>(a, b + at, b_row, c + at, c_row, k, accumulate, ahead + at);
   if constexpr (V > 2) {
     for (; at < columns; at += 2 * kLanes)
-      decode_product<R, 2>(a, b + at, b_row, c + at, c_row, k, accumulate, ahead + at);
+      decode_product<R, 2, T>(a, b + at, b_row, c + at, c_row, k, accumulate, ahead + at);
   }
 }
 
@@ -232,6 +241,7 @@ static DecodeRun decode_run(const AttentionForward& f, const Head& head, int64_t
 }
 
 // The rows of a run and what they read.
+template <class T>
 struct Decoding {
   const AttentionForward& f;
   const Head& head;
@@ -239,44 +249,45 @@ struct Decoding {
   ForwardTile tile;
   float* turned;  // (size or 32, rows), twice
 
-  const float* block(const AttentionSegment& segment, int64_t index) const {
-    return f.blocks[segment.block_table[index]] + f.layer_offset + kv_head * kv_head_floats(head.size);
+  const T* block(const AttentionSegment& segment, int64_t index) const {
+    return block_at<T>(f, head, segment, index, kv_head);
   }
 };
 
 // Rows [row, row + R) over blocks [first, last) of the segment's path; `next` is what is read after them.
-template <int R>
-static void decode_blocks(const Decoding& d, const AttentionSegment& segment, int64_t row, int64_t first,
-                          int64_t last, const float* next) {
+template <int R, class T>
+static void decode_blocks(const Decoding<T>& d, const AttentionSegment& segment, int64_t row, int64_t first,
+                          int64_t last, const T* next) {
   const Head& head = d.head;
   const ForwardTile tile = rows_from(d.tile, head, row);
   float *const queries = d.turned, *const scores = d.turned + R * head.size;
   turn_rows<R>(tile.q, head.padded, head.size, queries);
   for (int64_t block = first; block < last; ++block) {
-    const float *at = d.block(segment, block), *ahead = block + 1 < last ? d.block(segment, block + 1) : next;
+    const T *at = d.block(segment, block), *ahead = block + 1 < last ? d.block(segment, block + 1) : next;
     const int64_t values = kKvBlock * head.size,
                   seen = min_of(kKvBlock, segment.first_position + 1 - block * kKvBlock);
-    decode_columns<R>(queries, at, kKvBlock, tile.scores, kKvBlock, kKvBlock, head.size, false, ahead);
+    decode_columns<R, T>(queries, at, kKvBlock, tile.scores, kKvBlock, kKvBlock, head.size, false, ahead);
     fold_scores(tile, 0, R, [&](int64_t) { return static_cast<int>(seen); });
     rescale_rows(tile, head, 0, R);
     turn_rows<R>(tile.scores, kKvBlock, kKvBlock, scores);
-    decode_columns<R>(scores, at + values, head.padded, tile.y, head.padded, head.padded, seen, true,
-                      ahead + values);
+    decode_columns<R, T>(scores, at + values, head.padded, tile.y, head.padded, head.padded, seen, true,
+                         ahead + values);
   }
 }
 
 // `next` is where the keys and values of the task after this one begin.
+template <class T>
 static void decode_segments(const AttentionForward& f, const Head& head, const DecodeRun& run,
-                            int64_t kv_head, const float* next, float* memory) {
-  const Decoding d{f, head, kv_head, carve_forward(head, memory), memory + forward_local_floats(head)};
+                            int64_t kv_head, const T* next, float* memory) {
+  const Decoding<T> d{f, head, kv_head, carve_forward(head, memory), memory + forward_local_floats(head)};
   const AttentionSegment* segments = f.segments + run.first;
   for (int64_t i = 0; i < run.count; ++i)
     begin_rows(f, head, segments[i].first_token, kv_head, head.group,
                rows_from(d.tile, head, i * head.group));
   const auto over = [&](int64_t segment, int64_t row, int64_t rows, int64_t first, int64_t last,
-                        const float* after) {
+                        const T* after) {
     with_height<kMostRows>(static_cast<int>(rows), [&](auto height) {
-      decode_blocks<decltype(height)::rows>(d, segments[segment], row, first, last, after);
+      decode_blocks<decltype(height)::rows, T>(d, segments[segment], row, first, last, after);
     });
   };
   const auto blocks_of = [&](int64_t i) { return ceil_div(segments[i].first_position + 1, kKvBlock); };
@@ -312,7 +323,8 @@ static void for_tasks(const AttentionForward& f, const Head& head, const F& each
   }
 }
 
-static void attention_forward(Exec& exec, const AttentionForward& f) {
+template <class T>
+static void forward_with(Exec& exec, const AttentionForward& f) {
   const Head head = head_of(f.heads, f.kv_heads, f.head_size);
   int64_t count = 0;
   for_tasks(f, head, [&](const Task&) { ++count; });
@@ -325,15 +337,23 @@ static void attention_forward(Exec& exec, const AttentionForward& f) {
     const int64_t kv_head = item % f.kv_heads;
     const Task& task = tasks[item / f.kv_heads];
     if (task.start >= 0) {
-      forward_tile(f, head, f.segments[task.run.first], task.start, kv_head, exec.local(worker));
+      forward_tile<T>(f, head, f.segments[task.run.first], task.start, kv_head, exec.local(worker));
       return;
     }
     // What this thread is likely to take next.
     const int64_t after = min_of(item + exec.threads(), items - 1);
-    const float* ahead = f.blocks[f.segments[tasks[after / f.kv_heads].run.first].block_table[0]] +
-                         f.layer_offset + after % f.kv_heads * kv_head_floats(head.size);
-    decode_segments(f, head, task.run, kv_head, ahead, exec.local(worker));
+    const T* ahead =
+        block_at<T>(f, head, f.segments[tasks[after / f.kv_heads].run.first], 0, after % f.kv_heads);
+    decode_segments<T>(f, head, task.run, kv_head, ahead, exec.local(worker));
   });
+}
+
+static void attention_forward(Exec& exec, const AttentionForward& f) {
+  if (f.type == KvType::bf16) {
+    forward_with<uint16_t>(exec, f);
+  } else {
+    forward_with<float>(exec, f);
+  }
 }
 
 extern const AttentionKernels attention_kernels;

@@ -40,8 +40,9 @@ static void gather_rows(const Head& head, const float* from, int64_t first_token
 }
 
 // c (rows, padded) += a (rows, k) b (k, padded), panel by panel.
+template <class T>
 static void product_over_head(const Head& head, int64_t rows, const float* a, int64_t a_row, int64_t a_step,
-                              const float* b, float* c, int64_t k) {
+                              const T* b, float* c, int64_t k) {
   for (int64_t panel = 0; panel < head.padded; panel += kPanelColumns) {
     panel_product(rows, a, a_row, a_step, b + panel, head.padded, c + panel, head.padded, k, true);
   }

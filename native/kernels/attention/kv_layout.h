@@ -6,7 +6,8 @@
 // multiple of 32):
 //   keys    (D, 32)   transposed: lanes run over the block's tokens
 //   values  (32, Dp)  rows per token, padded with zeros
-// Slots not written yet are zero.
+// Slots not written yet are zero. Both are f32 or, for sampling that rounds its weights too, bfloat16
+// (nearest, ties to even); offsets and sizes count values of that type.
 #pragma once
 
 #include <stdint.h>
@@ -15,8 +16,10 @@ namespace lsp {
 
 constexpr int64_t kKvBlock = 32;
 
+enum class KvType { f32, bf16 };
+
 static inline int64_t kv_padded_head(int64_t head_size) { return (head_size + 31) / 32 * 32; }
-// Floats of one kv head of one layer of a block: keys, then values.
+// Values of one kv head of one layer of a block: keys, then values.
 static inline int64_t kv_head_floats(int64_t head_size) {
   return kKvBlock * (head_size + kv_padded_head(head_size));
 }
@@ -26,7 +29,7 @@ static inline int64_t kv_layer_floats(int64_t kv_heads, int64_t head_size) {
 
 // Token `token` of the batch belongs in `slot` of the block whose storage begins at `block`.
 struct KvSlotWrite {
-  float* block;
+  float* block;  // or bfloat16
   int32_t token;
   int32_t slot;
 };

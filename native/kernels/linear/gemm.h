@@ -1,11 +1,12 @@
-// The blocked matrix product of linear and the LM head, for per-ISA translation units.
+// The blocked matrix product of linear and the LM head, with a Product of product.h; for per-ISA translation
+// units.
 //
 // A block of rows of A stays packed in the second-level cache while panels of B stream past; while one panel
 // is multiplied, the next one is fetched. Between blocks of K the accumulator rests in C as f32 and is loaded
 // again: the chain of an element is the same whatever the blocking.
 #pragma once
 
-#include "kernels/linear/pack.h"
+#include "kernels/linear/product.h"
 
 namespace lsp {
 namespace LSP_ISA {
@@ -28,11 +29,6 @@ struct Gemm {
   int64_t m, k;
   bool accumulate;
 };
-
-// Cache blocks: rows x depth floats of A are 0.45 MB, or 0.9 MB of more rows where B's panels are copied,
-// which pays off over them.
-constexpr int64_t kRowBlock = 144, kCopiesRowBlock = 4 * kRowBlock;
-constexpr int64_t kBlockFloats = kRowBlock * 768;
 
 constexpr int kClaimsSlot = Exec::kSharedSlots - 1;  // scratch memory that products keep for themselves
 
@@ -73,24 +69,24 @@ class Claims {
 struct NoEpilogue {
   void operator()(int64_t, int64_t, int64_t) const {}
 };
-template <class B, class Epilogue>
+
+template <class Product, class B, class Epilogue>
 class GemmRun {
  public:
-  GemmRun(Exec& exec, const Gemm<B>& g, const Epilogue& epilogue) : exec_(exec), g_(g), epilogue_(epilogue) {
+  GemmRun(Exec& exec, const Gemm<B>& g, const Epilogue& epilogue)
+      : exec_(exec),
+        g_(g),
+        epilogue_(epilogue),
+        block_(Product::block_size(g.m, g.k, B::kCopies)),
+        floats_(Product::packed_floats(block_.rows, block_.depth)) {
     for (int i = 0; i < g.part_count; ++i) panels_ += ceil_div(g.parts[i].n, kPanelColumns);
-    const int64_t most_rows = B::kCopies ? kCopiesRowBlock : kRowBlock;
-    rows_each_ = ceil_div(ceil_div(g.m, ceil_div(g.m, most_rows)), kRows) * kRows;
-    const int64_t most_depth =
-        B::kCopies ? 2 * kBlockFloats / (rows_each_ + kPanelColumns) : kBlockFloats / rows_each_;
-    depth_each_ = ceil_div(ceil_div(g.k, ceil_div(g.k, most_depth)), kPanelColumns) * kPanelColumns;
-    packed_floats_ = rows_each_ * depth_each_ + kPackSlack;
   }
 
   void run() {
-    exec_.reserve_local(packed_floats_ + (rows_each_ + depth_each_) * kPanelColumns);
-    const int64_t row_blocks = ceil_div(g_.m, rows_each_);
+    exec_.reserve_local(floats_.a + floats_.b + block_.rows * kPanelColumns);
+    const int64_t row_blocks = ceil_div(g_.m, block_.rows);
     int64_t* taken = reinterpret_cast<int64_t*>(exec_.shared(kClaimsSlot, 2 * row_blocks));
-    for (int64_t k_offset = 0; k_offset < g_.k; k_offset += depth_each_) {
+    for (int64_t k_offset = 0; k_offset < g_.k; k_offset += block_.depth) {
       Claims claims(taken, row_blocks, panels_);
       parallel_for(exec_, min_of(exec_.threads(), row_blocks * panels_),
                    [&](int64_t, int worker) { work(claims, k_offset, exec_.local(worker)); });
@@ -99,6 +95,7 @@ class GemmRun {
 
  private:
   using Unit = Claims::Unit;
+  using Value = typename Product::Value;
   struct Panel {
     const GemmPart<B>* part;
     int64_t index;  // within the part
@@ -109,48 +106,48 @@ class GemmRun {
     const GemmPart<B>* part = g_.parts;
     int64_t index = unit.panel;
     for (int64_t count; index >= (count = ceil_div(part->n, kPanelColumns)); ++part) index -= count;
-    return {part, index, part->c + index * part->c_panel + unit.row_block * rows_each_ * part->c_row};
+    return {part, index, part->c + index * part->c_panel + unit.row_block * block_.rows * part->c_row};
   }
 
-  void work(Claims& claims, int64_t k_offset, float* packed) {
-    const int64_t depth = min_of(depth_each_, g_.k - k_offset);
+  void work(Claims& claims, int64_t k_offset, float* memory) {
+    const typename Product::Scope scope;
+    Value* packed = reinterpret_cast<Value*>(memory);
+    const int64_t depth = min_of(block_.depth, g_.k - k_offset);
     int64_t row = -1, rows = 0;  // of the block in `packed`
     for (Unit unit = claims.take(-1), next; unit.row_block >= 0; unit = next) {
       next = claims.take(unit.row_block);
-      const bool begins = row != unit.row_block * rows_each_;
-      row = unit.row_block * rows_each_;
-      rows = min_of(rows_each_, g_.m - row);
+      const bool begins = row != unit.row_block * block_.rows;
+      row = unit.row_block * block_.rows;
+      rows = min_of(block_.rows, g_.m - row);
       // Rows of a long product come from far: packed at once, they are waited for once.
-      const bool on_the_way = begins && !B::kCopies && g_.a.row != 0;
-      if (begins && !on_the_way) pack_rows(g_.a, row, rows, k_offset, depth, packed);
+      const bool on_the_way = Product::kPacksOnTheWay && begins && !B::kCopies && g_.a.row != 0;
+      if (begins && !on_the_way) Product::pack_a(g_.a, row, rows, k_offset, depth, packed);
       const Unpacked from = unpacked(g_.a, row, k_offset);
       const Panel then = panel_of(next.row_block < 0 ? unit : next);
-      product(panel_of(unit), rows, k_offset, depth, packed, on_the_way ? &from : nullptr,
-              then.part->b.ahead(then.index, k_offset, depth, tiles_of(rows)), then.c);
+      product(panel_of(unit), rows, k_offset, depth, memory, on_the_way ? &from : nullptr,
+              {then.part->b.ahead(then.index, k_offset, depth, Product::tiles(rows)), then.c});
       if (k_offset + depth == g_.k) epilogue_(row, rows, unit.panel);
     }
   }
 
   // Where fewer than 32 columns are left, `spare` takes the tile.
-  void product(const Panel& panel, int64_t rows, int64_t k_offset, int64_t depth, float* packed,
-               const Unpacked* from, const Ahead& ahead, const float* next_c) {
+  void product(const Panel& panel, int64_t rows, int64_t k_offset, int64_t depth, float* memory,
+               const Unpacked* from, const Next& next) const {
     const GemmPart<B>& part = *panel.part;
     const bool accumulate = g_.accumulate || k_offset > 0;
-    float *copy = packed + packed_floats_, *spare = copy + depth_each_ * kPanelColumns, *c = panel.c;
-    const typename B::Value* b = part.b.block(panel.index, k_offset, depth, copy);
+    Value *packed = reinterpret_cast<Value*>(memory), *copy = reinterpret_cast<Value*>(memory + floats_.a);
+    float *spare = memory + floats_.a + floats_.b, *c = panel.c;
     const int64_t columns = min_of(kPanelColumns, part.n - panel.index * kPanelColumns);
-    // A C in panel layout is padded to 32 columns; a row-major one, whose panels lie side by side, ends at n.
-    if (columns == kPanelColumns || part.c_panel != kPanelColumns) {
-      packed_product(rows, packed, b, c, part.c_row, depth, accumulate, ahead, next_c, from);
-      return;
-    }
     const int low = static_cast<int>(min_of(columns, kLanes)), high = static_cast<int>(columns - low);
-    for (int64_t i = 0; accumulate && i < rows; ++i) {
+    // A C in panel layout is padded to 32 columns; a row-major one, whose panels lie side by side, ends at n.
+    const bool spares = columns < kPanelColumns && part.c_panel == kPanelColumns;
+    for (int64_t i = 0; spares && accumulate && i < rows; ++i) {
       store(spare + i * kPanelColumns, load_first(c + i * part.c_row, low));
       store(spare + i * kPanelColumns + kLanes, load_first(c + i * part.c_row + low, high));
     }
-    packed_product(rows, packed, b, spare, kPanelColumns, depth, accumulate, ahead, next_c, from);
-    for (int64_t i = 0; i < rows; ++i) {
+    Product::multiply(rows, packed, part.b, panel.index, k_offset, depth, copy, spares ? spare : c,
+                      spares ? kPanelColumns : part.c_row, accumulate, next, from);
+    for (int64_t i = 0; spares && i < rows; ++i) {
       store_first(c + i * part.c_row, load(spare + i * kPanelColumns), low);
       if (high > 0) store_first(c + i * part.c_row + low, load(spare + i * kPanelColumns + kLanes), high);
     }
@@ -159,12 +156,14 @@ class GemmRun {
   Exec& exec_;
   const Gemm<B>& g_;
   const Epilogue& epilogue_;
-  int64_t panels_ = 0, rows_each_, depth_each_, packed_floats_;
+  const BlockSize block_;
+  const PackedFloats floats_;
+  int64_t panels_ = 0;
 };
 
-template <class B, class Epilogue = NoEpilogue>
+template <class Product, class B, class Epilogue = NoEpilogue>
 static void gemm(Exec& exec, const Gemm<B>& g, const Epilogue& epilogue = {}) {
-  if (g.m > 0) GemmRun<B, Epilogue>(exec, g, epilogue).run();
+  if (g.m > 0) GemmRun<Product, B, Epilogue>(exec, g, epilogue).run();
 }
 
 }  // namespace LSP_ISA

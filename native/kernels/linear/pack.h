@@ -23,6 +23,8 @@ LSP_INLINE Unpacked unpacked(const Left& a, int64_t first, int64_t k_offset) {
   return {a.at + first * a.row + k_offset / kPanelColumns * a.block, a.row, a.block};
 }
 
+LSP_INLINE int64_t round_up(int64_t n, int64_t step) { return ceil_div(n, step) * step; }
+
 // Packed rows may be overwritten by up to this many floats past their end.
 constexpr int64_t kPackSlack = kLanes;
 

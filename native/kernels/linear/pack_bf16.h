@@ -12,8 +12,6 @@
 namespace lsp {
 namespace LSP_ISA {
 
-LSP_INLINE int64_t round_up(int64_t n, int64_t step) { return ceil_div(n, step) * step; }
-
 #if defined(__AVX512BF16__)
 
 constexpr int64_t kBlock = 32;      // of k

@@ -10,20 +10,35 @@
 
 #include "core/amx_tiles.h"
 #include "kernels/linear/pack_bf16.h"
+#include "kernels/linear/product.h"
 
 namespace lsp {
 namespace LSP_ISA {
 
-// What the product after this one reads and writes, to be fetched meanwhile.
-struct Next {
-  Ahead b;  // for Bf16Product::tiles() tiles
-  const float* c;
+// What does not depend on the instructions.
+template <class T>
+struct Bf16Blocks {
+  using Value = T;
+  static constexpr bool kPacksOnTheWay = false;
+  static constexpr int64_t kRowStep = kPanelColumns;
+  static constexpr int64_t kHeadRows = 288;  // whose logits of a chunk take 0.6 MB of the second-level cache
+
+  // A block of A takes 1 MB of bfloat16, of as many columns as there are, up to 1024 or more.
+  static BlockSize block_size(int64_t m, int64_t k, bool) {
+    constexpr int64_t kMostValues = 1 << 19, kLeastDepth = 1024;
+    const int64_t depth = evenly(k, max_of(kLeastDepth, kMostValues / round_up(m, kRowStep)), kPanelColumns);
+    return {evenly(m, kMostValues / depth, kRowStep), depth};
+  }
+  static PackedFloats packed_floats(int64_t rows, int64_t depth) {
+    constexpr int64_t kPerFloat = sizeof(float) / sizeof(Value);
+    const int64_t k = round_up(depth, kPanelColumns);
+    return {round_up(rows, 16) * k / kPerFloat + kPackSlack, kPanelColumns * k / kPerFloat};
+  }
 };
 
 #if defined(__AVX512BF16__)
 
-struct Bf16Product {
-  using Value = uint16_t;
+struct Bf16Product : Bf16Blocks<uint16_t> {
   static int64_t tiles(int64_t rows) { return ceil_div(rows, 2 * kTileRows); }
 
   static void pack_a(const Left& a, int64_t first, int64_t rows, int64_t k_offset, int64_t k, Value* out) {
@@ -31,14 +46,12 @@ struct Bf16Product {
   }
 #if defined(__AMX_BF16__)
 
-  // Around the calls of multiply() in a thread.
   using Scope = TileScope;
 
-  // c (rows, 32) = or += a B, for k rows of a panel of B from k_offset on; `packed` is scratch for them.
-  // next_c is what the next product will write.
   template <class B>
   static void multiply(int64_t rows, const Value* a, const B& b, int64_t panel, int64_t k_offset, int64_t k,
-                       Value* packed, float* c, int64_t c_row, bool accumulate, Next next) {
+                       Value* packed, float* c, int64_t c_row, bool accumulate, Next next,
+                       const Unpacked* = nullptr) {
     const PanelBlocks<B> panel_blocks(b, panel, k_offset, k);
     const int64_t blocks = ceil_div(k, kBlock);
     const Sum sum{c_row, blocks, accumulate};
@@ -149,13 +162,12 @@ struct Bf16Product {
 
 #else
 
-  struct Scope {
-    Scope() {}
-  };
+  using Scope = NoScope;
 
   template <class B>
   static void multiply(int64_t rows, const Value* a, const B& b, int64_t panel, int64_t k_offset, int64_t k,
-                       Value* packed, float* c, int64_t c_row, bool accumulate, const Next&) {
+                       Value* packed, float* c, int64_t c_row, bool accumulate, const Next&,
+                       const Unpacked* = nullptr) {
     const PanelBlocks<B> panel_blocks(b, panel, k_offset, k);
     const int64_t blocks = ceil_div(k, kBlock);
     for (int64_t i = 0; i < blocks; ++i) panel_blocks.pack(i, packed + 2 * i * kTileSize);
@@ -199,12 +211,9 @@ struct Bf16Product {
 #else
 
 // Rounded values, held as floats.
-struct Bf16Product {
-  using Value = float;
+struct Bf16Product : Bf16Blocks<float> {
   static int64_t tiles(int64_t rows) { return tiles_of(rows); }
-  struct Scope {
-    Scope() {}
-  };
+  using Scope = NoScope;
 
   static void pack_a(const Left& a, int64_t first, int64_t rows, int64_t k_offset, int64_t k, Value* out) {
     pack_rows(a, first, rows, k_offset, k, out);
@@ -212,7 +221,8 @@ struct Bf16Product {
   }
   template <class B>
   static void multiply(int64_t rows, const Value* a, const B& b, int64_t panel, int64_t k_offset, int64_t k,
-                       Value* packed, float* c, int64_t c_row, bool accumulate, Next next) {
+                       Value* packed, float* c, int64_t c_row, bool accumulate, Next next,
+                       const Unpacked* = nullptr) {
     pack_b(b, panel, k_offset, k, packed);
     packed_product(rows, a, packed, c, c_row, k, accumulate, next.b, next.c);
   }

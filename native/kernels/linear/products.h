@@ -1,5 +1,5 @@
-// The three products of linear on a blocked GEMM, in f32 or in bfloat16; for per-ISA translation units.
-// Multiply::gemm(exec, Gemm, epilogue) is that of gemm.h or gemm_bf16.h. See linear.h for layouts.
+// The three products of linear on a blocked GEMM, with a Product of product.h; for per-ISA translation units.
+// See linear.h for layouts.
 #pragma once
 
 #include "kernels/linear/gemm.h"
@@ -8,7 +8,7 @@
 namespace lsp {
 namespace LSP_ISA {
 
-template <class Multiply>
+template <class Product>
 struct LinearProducts {
   static void forward(Exec& exec, const LinearForward& f) {
     if (f.parts[0].weight.bf16 != nullptr) {
@@ -28,7 +28,7 @@ struct LinearProducts {
 
   static void backward_weight(Exec& exec, const LinearBackwardWeight& b) {
     const GemmPart<RowsFactor> part{{b.dy, b.lddy, b.n}, b.n, b.dweight, kPanelColumns, b.k * kPanelColumns};
-    Multiply::gemm(exec, Gemm<RowsFactor>{&part, 1, column_major(b.x, b.ldx), b.k, b.t, true});
+    gemm<Product>(exec, Gemm<RowsFactor>{&part, 1, column_major(b.x, b.ldx), b.k, b.t, true});
   }
 
  private:
@@ -40,14 +40,13 @@ struct LinearProducts {
       const LinearPart& part = f.parts[i];
       parts[i] = {{part.weight.*values, f.k}, part.n, part.y, part.ldy, kPanelColumns};
     }
-    Multiply::gemm(exec, Gemm<Factor>{parts, f.part_count, row_major(f.x, f.ldx), f.t, f.k, f.accumulate});
+    gemm<Product>(exec, Gemm<Factor>{parts, f.part_count, row_major(f.x, f.ldx), f.t, f.k, f.accumulate});
   }
 
   template <class T>
   static void backward_input_with(Exec& exec, const LinearBackwardInput& b, const T* values) {
     const GemmPart<TransposedFactor<T>> part{{values, b.k}, b.k, b.dx, b.lddx, kPanelColumns};
-    Multiply::gemm(exec,
-                   Gemm<TransposedFactor<T>>{&part, 1, row_major(b.dy, b.lddy), b.t, b.n, b.accumulate});
+    gemm<Product>(exec, Gemm<TransposedFactor<T>>{&part, 1, row_major(b.dy, b.lddy), b.t, b.n, b.accumulate});
   }
 };
 

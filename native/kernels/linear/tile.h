@@ -75,14 +75,15 @@ LSP_INLINE void with_height(int rows, const F& f) {
 }
 
 // Any number of rows, cut into tiles of nearly equal height.
-LSP_INLINE void panel_product(int64_t rows, const float* a, int64_t a_row, int64_t a_step, const float* b,
+template <class B>
+LSP_INLINE void panel_product(int64_t rows, const float* a, int64_t a_row, int64_t a_step, const B* b,
                               int64_t b_step, float* c, int64_t c_row, int64_t k, bool accumulate) {
   int64_t tiles = ceil_div(rows, kRows);
   for (int64_t row = 0; tiles > 0; --tiles) {
     const int64_t height = ceil_div(rows - row, tiles);
     with_height(static_cast<int>(height), [&](auto tile_height) {
-      panel_rows<decltype(tile_height)::rows, float>(a + row * a_row, a_row, a_step, b, b_step,
-                                                     c + row * c_row, c_row, k, accumulate);
+      panel_rows<decltype(tile_height)::rows, B>(a + row * a_row, a_row, a_step, b, b_step, c + row * c_row,
+                                                 c_row, k, accumulate);
     });
     row += height;
   }

@@ -1,5 +1,5 @@
-// The backward pass of the LM head on a blocked GEMM, in f32 or in bfloat16; for per-ISA translation units.
-// Multiply::gemm(exec, Gemm, epilogue) is that of gemm.h or gemm_bf16.h.
+// The backward pass of the LM head on a blocked GEMM, with a Product of linear/product.h; for per-ISA
+// translation units.
 #pragma once
 
 #include "core/simd_math.h"
@@ -39,7 +39,7 @@ static void kept_gradients(Exec& exec, const LogprobBackward& b, int64_t begin, 
   });
 }
 
-template <class Multiply>
+template <class Product>
 struct HeadBackward {
   static void run(Exec& exec, const LogprobBackward& b) {
     if (b.weight.bf16 != nullptr) {
@@ -55,14 +55,14 @@ struct HeadBackward {
                                  int64_t count, float* dz) {
     const int64_t panel_floats = b.t * kPanelColumns;
     const GemmPart<PanelFactor<T>> to_logits{{weight, b.c}, count, dz, kPanelColumns, panel_floats};
-    Multiply::gemm(exec, Gemm<PanelFactor<T>>{&to_logits, 1, row_major(b.hidden, b.c), b.t, b.c, false},
-                   [&](int64_t row, int64_t rows, int64_t panel) {
-                     float* z = dz + panel * panel_floats;
-                     for (int64_t i = row; i < row + rows; ++i) {
-                       float* at = z + i * kPanelColumns;
-                       logit_gradients(b, i, begin + panel * kPanelColumns, at, at);
-                     }
-                   });
+    gemm<Product>(exec, Gemm<PanelFactor<T>>{&to_logits, 1, row_major(b.hidden, b.c), b.t, b.c, false},
+                  [&](int64_t row, int64_t rows, int64_t panel) {
+                    float* z = dz + panel * panel_floats;
+                    for (int64_t i = row; i < row + rows; ++i) {
+                      float* at = z + i * kPanelColumns;
+                      logit_gradients(b, i, begin + panel * kPanelColumns, at, at);
+                    }
+                  });
   }
 
   template <class T>
@@ -78,13 +78,13 @@ struct HeadBackward {
         computed_gradients(exec, b, weight, begin, count, dz);
       }
       const GemmPart<TransposedFactor<T>> to_hidden{{weight, b.c}, b.c, b.dhidden, b.c, kPanelColumns};
-      Multiply::gemm(exec, Gemm<TransposedFactor<T>>{
-                               &to_hidden, 1, {dz, kPanelColumns, panel_floats}, b.t, count, begin > 0});
+      gemm<Product>(exec, Gemm<TransposedFactor<T>>{
+                              &to_hidden, 1, {dz, kPanelColumns, panel_floats}, b.t, count, begin > 0});
       if (b.dweight == nullptr) continue;
       const GemmPart<PanelFactor<float>> to_weight{
           {dz, b.t}, count, b.dweight + begin * b.c, kPanelColumns, b.c * kPanelColumns};
-      Multiply::gemm(exec,
-                     Gemm<PanelFactor<float>>{&to_weight, 1, column_major(b.hidden, b.c), b.c, b.t, true});
+      gemm<Product>(exec,
+                    Gemm<PanelFactor<float>>{&to_weight, 1, column_major(b.hidden, b.c), b.c, b.t, true});
     }
   }
 };

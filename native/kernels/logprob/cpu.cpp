@@ -1,76 +1,13 @@
-// logprob on the CPU: row blocks of hidden states stay packed in the second-level cache while chunks of the
-// vocabulary stream past; each chunk's logits are reduced while they are hot.
-#include "kernels/logprob/logprob.h"
-
-#include "kernels/linear/gemm.h"
+// logprob on the CPU: see forward.h and backward.h.
+#include "kernels/linear/product_f32.h"
 #include "kernels/logprob/backward.h"
-#include "kernels/logprob/reduce.h"
+#include "kernels/logprob/forward.h"
 
 namespace lsp {
 namespace LSP_ISA {
 
-// Packed rows times one chunk of the vocabulary, into (rows, 512); `next` is the chunk after it.
-template <class T>
-static void chunk_logits(int64_t rows, const float* packed, const PanelFactor<T>& weight, int64_t v,
-                         int64_t chunk, int64_t next, float* logits) {
-  const int64_t first = chunk * kChunkPanels, last = min_of(first + kChunkPanels, ceil_div(v, kPanelColumns));
-  for (int64_t panel = first; panel < last; ++panel) {
-    float* to = logits + (panel - first) * kPanelColumns;
-    const int64_t then = panel + 1 < last ? panel + 1 : next * kChunkPanels;
-    packed_product(rows, packed, weight.block(panel, 0, weight.depth, nullptr), to, kVocabChunk, weight.depth,
-                   false, weight.ahead(then, 0, weight.depth, tiles_of(rows)), to + kPanelColumns);
-  }
-}
-
-template <class T>
-static void forward_with(Exec& exec, const LogprobForward& f, const T* panels) {
-  if (f.t == 0) return;
-  const PanelFactor<T> weight{panels, f.c};
-  const int64_t chunks = vocab_chunks(f.v);
-  const int64_t rows_each = ceil_div(ceil_div(f.t, ceil_div(f.t, kRowBlock)), kRows) * kRows;
-  const int64_t row_blocks = ceil_div(f.t, rows_each);
-  const int64_t packed_floats = rows_each * f.c + kPackSlack;
-  ChunkStats* stats = reinterpret_cast<ChunkStats*>(exec.shared(0, 3 * chunks * f.t));
-  float* targets = exec.shared(1, f.t);
-  exec.reserve_local(packed_floats + rows_each * kVocabChunk);
-  Claims claims(reinterpret_cast<int64_t*>(exec.shared(kClaimsSlot, 2 * row_blocks)), row_blocks, chunks);
-  parallel_for(exec, min_of(exec.threads(), row_blocks * chunks), [&](int64_t, int worker) {
-    float* packed = exec.local(worker);
-    float* logits = packed + packed_floats;
-    int64_t row = -1, rows = 0;  // of the block in `packed`
-    for (Claims::Unit unit = claims.take(-1), next; unit.row_block >= 0; unit = next) {
-      next = claims.take(unit.row_block);
-      if (row != unit.row_block * rows_each) {
-        row = unit.row_block * rows_each;
-        rows = min_of(rows_each, f.t - row);
-        pack_rows(row_major(f.hidden, f.c), row, rows, 0, f.c, packed);
-      }
-      chunk_logits(rows, packed, weight, f.v, unit.panel, next.panel, logits);
-      reduce_chunk(f, row, rows, unit.panel, logits, stats, targets);
-    }
-  });
-  parallel_for(exec, f.t, [&](int64_t row, int) {
-    combine_row(f, stats, chunks, row, f.targets != nullptr ? targets[row] : 0.0f);
-  });
-}
-
-static void logprob_forward(Exec& exec, const LogprobForward& f) {
-  if (f.weight.bf16 != nullptr) {
-    forward_with(exec, f, f.weight.bf16);
-  } else {
-    forward_with(exec, f, f.weight.f32);
-  }
-}
-
-struct MultiplyF32 {
-  template <class B, class Epilogue = NoEpilogue>
-  static void gemm(Exec& exec, const Gemm<B>& g, const Epilogue& epilogue = {}) {
-    LSP_ISA::gemm(exec, g, epilogue);
-  }
-};
-
 extern const LogprobKernels logprob_kernels;
-const LogprobKernels logprob_kernels = {logprob_forward, HeadBackward<MultiplyF32>::run};
+const LogprobKernels logprob_kernels = {HeadForward<F32Product>::run, HeadBackward<F32Product>::run};
 
 }  // namespace LSP_ISA
 }  // namespace lsp

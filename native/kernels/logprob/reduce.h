@@ -11,8 +11,6 @@
 namespace lsp {
 namespace LSP_ISA {
 
-constexpr int64_t kChunkPanels = kVocabChunk / kPanelColumns;
-
 // Of one row and chunk: largest z, sum of exp(z - top), sum of exp(z - top) (z - top).
 struct ChunkStats {
   float top, sum, moment;

@@ -5,6 +5,7 @@
 
 #include "check/check.h"
 #include "core/error.h"
+#include "kernels/quantize/quantize.h"
 #include "kernels/rope/reference.h"
 
 namespace lsp {
@@ -88,6 +89,37 @@ Tensors run(const Problem& p, const Kernels& kernels, Exec& exec) {
   return {q, keys, values, dq, dk};
 }
 
+// A cache in bfloat16 holds what one in f32 does, rounded.
+void check_rounded(Checker& checker) {
+  checker.test("a cache in bfloat16", [&](Case& c) {
+    Problem p(50, 9, 3, 64);
+    p.v[3] = std::numeric_limits<float>::quiet_NaN();
+    p.v[5] = -0.0f;
+    p.v[7] = 0x1.01p0f;  // ties, to even
+    p.v[9] = 0x1.03p0f;
+    p.v[11] = 0x1p-130f;  // denormal
+    for (const Kernels* kernels : checker.variants()) {
+      const int64_t layer = kv_layer_floats(p.kv_heads, p.head_size);
+      std::vector<float> exact(layer);
+      std::vector<uint16_t> rounded(layer);
+      const auto write = [&](void* block, KvType type) {
+        std::vector<KvSlotWrite> writes;
+        for (int32_t slot = 0; slot < kKvBlock; ++slot)
+          writes.push_back({static_cast<float*>(block), slot % 20, slot});
+        std::vector<float> q = p.q;
+        kernels->rope->forward(checker.exec(2), {q.data(), p.k.data(), p.v.data(), p.cosine.data(),
+                                                 p.sine.data(), p.positions.data(), writes.data(), kKvBlock,
+                                                 0, p.t, p.heads, p.kv_heads, p.head_size, type});
+      };
+      write(exact.data(), KvType::f32);
+      write(rounded.data(), KvType::bf16);
+      for (int64_t i = 0; i < layer; ++i)
+        c.that(rounded[i] == float_to_bfloat16(exact[i]),
+               format("%s: value %d", kernels->isa, static_cast<int>(i)));
+    }
+  });
+}
+
 // Rows of `all` in the order of the cache writes.
 Expected at_places(const Problem& p, const Expected& all) {
   const int64_t row = p.kv_heads * p.head_size;
@@ -161,6 +193,7 @@ void check(Checker& checker) {
   check_problem(checker, Problem(12, 2, 2, 80));
   check_problem(checker, Problem(50, 9, 3, 64));   // SmolLM2-135M
   check_problem(checker, Problem(9, 24, 8, 128));  // Llama-3.2-3B
+  check_rounded(checker);
   RopeScaling llama3;
   llama3.factor = 32;
   check_frequencies(checker, "frequencies of SmolLM2", 64, 100000.0, {});

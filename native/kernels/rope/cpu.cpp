@@ -30,30 +30,49 @@ static void rotate_rows(Exec& exec, float* rows, int64_t heads, int64_t head_siz
   });
 }
 
+LSP_INLINE void store_value(float* to, float value) { *to = value; }
+// Nearest, ties to even; NaN stays NaN.
+LSP_INLINE void store_value(uint16_t* to, float value) {
+  uint32_t bits;
+  __builtin_memcpy(&bits, &value, 4);
+  const uint32_t nearest = bits + 0x7fffu + (bits >> 16 & 1u), quiet = bits | 0x400000u;
+  *to = static_cast<uint16_t>(((bits & 0x7fffffffu) > 0x7f800000u ? quiet : nearest) >> 16);
+}
+
 // One head of one token into its slot of the cache.
+template <class T>
 static void write_head(const RopeForward& f, const KvSlotWrite& write, int64_t head, float* turned) {
   const int64_t half = f.head_size / 2, table = f.positions[write.token] * half;
   const int64_t at = (write.token * f.kv_heads + head) * f.head_size;
-  float* keys = write.block + f.layer_offset + head * kv_head_floats(f.head_size);
-  float* values = keys + kKvBlock * f.head_size + write.slot * kv_padded_head(f.head_size);
+  T* keys = reinterpret_cast<T*>(write.block) + f.layer_offset + head * kv_head_floats(f.head_size);
+  T* values = keys + kKvBlock * f.head_size + write.slot * kv_padded_head(f.head_size);
   rotate(f.k + at, f.cosine + table, f.sine + table, 1.0f, half, turned);
-  for (int64_t i = 0; i < f.head_size; ++i) keys[i * kKvBlock + write.slot] = turned[i];
-  for_lanes(f.head_size, [&](int64_t i, int n) { store_n(values + i, load_n(f.v + at + i, n), n); });
+  for (int64_t i = 0; i < f.head_size; ++i) store_value(keys + i * kKvBlock + write.slot, turned[i]);
+  for (int64_t i = 0; i < f.head_size; ++i) store_value(values + i, f.v[at + i]);
 }
 
 // Writes of an item: neighbours share the cache lines of a block's keys, so they belong to one thread.
 constexpr int64_t kWritesTogether = 16;
 
-static void rope_forward(Exec& exec, const RopeForward& f) {
-  rotate_rows(exec, f.q, f.heads, f.head_size, f.t, f.cosine, f.sine, f.positions, 1.0f);
+template <class T>
+static void write_all(Exec& exec, const RopeForward& f) {
   exec.reserve_local(f.head_size);
   const int64_t together = max_of(1, min_of(kWritesTogether, ceil_div(f.write_count, exec.threads())));
   parallel_for(exec, ceil_div(f.write_count, together), [&](int64_t item, int worker) {
     const int64_t first = item * together, last = min_of(f.write_count, first + together);
     for (int64_t head = 0; head < f.kv_heads; ++head) {
-      for (int64_t i = first; i < last; ++i) write_head(f, f.writes[i], head, exec.local(worker));
+      for (int64_t i = first; i < last; ++i) write_head<T>(f, f.writes[i], head, exec.local(worker));
     }
   });
+}
+
+static void rope_forward(Exec& exec, const RopeForward& f) {
+  rotate_rows(exec, f.q, f.heads, f.head_size, f.t, f.cosine, f.sine, f.positions, 1.0f);
+  if (f.type == KvType::bf16) {
+    write_all<uint16_t>(exec, f);
+  } else {
+    write_all<float>(exec, f);
+  }
 }
 
 static void rope_backward(Exec& exec, const RopeBackward& b) {

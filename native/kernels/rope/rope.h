@@ -22,8 +22,9 @@ struct RopeForward {
   const KvSlotWrite*
       writes;  // where tokens go: a token may be written to several blocks (copies at a fork) or to none
   int64_t write_count;
-  int64_t layer_offset;  // of this layer within a block, in floats
+  int64_t layer_offset;  // of this layer within a block, in values
   int64_t t, heads, kv_heads, head_size;
+  KvType type = KvType::f32;
 };
 
 // Turns dq and dk back in place (the transposed rotation).
