@@ -92,7 +92,7 @@ export async function completionLogprobs(
  * The callback that makes `learner.accumulate` train on pairs: the gradient of the mean of `loss` over them.
  *
  * @param reference log-probabilities of all pairs under the reference, as `completionLogprobs` gives them
- * @param onPair called with the loss and the margin of each pair as they are computed
+ * @param onPair called with the loss and the margin of each pair as they are computed, in any order
  */
 export function pairGradient(
   loss: PairLoss,

@@ -163,7 +163,7 @@ describeWithModel('the same bits', () => {
       await learner.zeroGradient();
       const seen: Float32Array[][] = [];
       const callback: LossGradient = (logprobs, group) => {
-        seen.push(logprobs);
+        seen[group] = logprobs;
         return coefficients(groups)[group]!;
       };
       const { logprobs } = await learner.accumulate(groups, callback);
