@@ -54,7 +54,13 @@ Work work_of(const LinearForward& a) {
 Work work_of(const LinearBackwardInput& a) { return product(a.t, a.n, a.k, bytes_of(a.weight, a.n, a.k)); }
 
 Work work_of(const LinearBackwardWeight& a) {
-  return product(a.t, a.k, a.n, 2 * bytes_of(a.dweight, a.n, a.k));  // gradients are read and written
+  int64_t columns = 0;
+  double gradients = 0;
+  for (int i = 0; i < a.part_count; ++i) {
+    columns += a.parts[i].n;
+    gradients += 2 * bytes_of(a.parts[i].dweight, a.parts[i].n, a.k);  // read and written
+  }
+  return product(a.t, a.k, columns, gradients);
 }
 
 Work work_of(const LogprobForward& a) {

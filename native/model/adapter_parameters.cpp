@@ -13,15 +13,6 @@ constexpr int64_t kMaxRank = 4096;
 const std::string kPrefix = "base_model.model.";
 const std::string kSuffix = ".weight";
 
-bool ends_with(const std::string& text, const std::string& end) {
-  return text.size() >= end.size() && text.compare(text.size() - end.size(), end.size(), end) == 0;
-}
-
-int slot_of(const std::string& matrix) {
-  if (ends_with(matrix, "v_proj" + kSuffix)) return 2;
-  return ends_with(matrix, "k_proj" + kSuffix) || ends_with(matrix, "up_proj" + kSuffix) ? 1 : 0;
-}
-
 }  // namespace
 
 float LoraShape::scale() const {
@@ -49,7 +40,7 @@ void ParameterList::adapt(const LoraShape& shape) {
   LSP_CHECK(!shape.matrices.empty(), "INVALID_ARGUMENT", "Expected at least one matrix to adapt.");
   ParameterList next = *this;
   next.drop_adapter();
-  next.pairs_.assign(static_cast<size_t>(own_count_), {kNone, kNone, 0});
+  next.pairs_.assign(static_cast<size_t>(own_count_), AdapterPair{kNone, kNone});
   next.first_adapted_layer_ = static_cast<int64_t>(layers_.size());
   for (const std::string& name : shape.matrices) {
     const int index = next.find(name);
@@ -61,7 +52,6 @@ void ParameterList::adapt(const LoraShape& shape) {
     next.first_adapted_layer_ = std::min(next.first_adapted_layer_, layer);
     const std::string module = kPrefix + name.substr(0, name.size() - kSuffix.size());
     const int64_t rows = next[index].rows, columns = next[index].columns;
-    pair.slot = slot_of(name);
     pair.a = next.add(module + ".lora_A" + kSuffix, shape.rank, columns);
     pair.b = next.add(module + ".lora_B" + kSuffix, rows, shape.rank);
   }

@@ -102,20 +102,15 @@ class LayerBackward {
   void mlp(const LayerParameters& p, LayerActivations& layer) {
     const SwigluKernels& swiglu = *model_.kernels().swiglu;
     swiglu.forward(model_.exec(), {a_.act, layer.gate, layer.up, t_ * c_.ffn});
-    weight_gradient(p.down, s_.dx, a_.act, c_.ffn);
-    input_gradient(p.down, s_.dx, s_.dact, c_.ffn, false);
+    products({{p.down, s_.dx}}, a_.act, s_.dact, c_.ffn);
     swiglu.backward(model_.exec(), {layer.gate, layer.up, s_.dact, layer.gate, layer.up, t_ * c_.ffn});
     normalize(model_, p.post_norm, layer.residual_mid, t_, a_.h, nullptr);
-    weight_gradient(p.gate, layer.gate, a_.h, c_.hidden);
-    weight_gradient(p.up, layer.up, a_.h, c_.hidden);
-    input_gradient(p.gate, layer.gate, s_.dh, c_.hidden, false);
-    input_gradient(p.up, layer.up, s_.dh, c_.hidden, true);
+    products({{p.gate, layer.gate}, {p.up, layer.up}}, a_.h, s_.dh, c_.hidden);
     norm(p.post_norm, s_.dh, layer.residual_mid, layer.rstd_mid);
   }
 
   void attention(int64_t index, const LayerParameters& p, LayerActivations& layer) {
-    weight_gradient(p.o, s_.dx, layer.attention, c_.query_size());
-    input_gradient(p.o, s_.dx, s_.dattention, c_.query_size(), false);
+    products({{p.o, s_.dx}}, layer.attention, s_.dattention, c_.query_size());
     attend(index, layer);
     model_.kernels().rope->backward(
         model_.exec(), {s_.dq, s_.dk, model_.cosine(), model_.sine(), rope_positions_.of(index), t_, c_.heads,
@@ -169,12 +164,7 @@ class LayerBackward {
       bias_gradient(p.v_bias, s_.dv);
     }
     normalize(model_, p.input_norm, layer.residual_in, t_, a_.h, nullptr);
-    weight_gradient(p.q, dq, a_.h, c_.hidden);
-    weight_gradient(p.k, dk, a_.h, c_.hidden);
-    weight_gradient(p.v, s_.dv, a_.h, c_.hidden);
-    input_gradient(p.q, dq, s_.dh, c_.hidden, false);
-    input_gradient(p.k, dk, s_.dh, c_.hidden, true);
-    input_gradient(p.v, s_.dv, s_.dh, c_.hidden, true);
+    products({{p.q, dq}, {p.k, dk}, {p.v, s_.dv}}, a_.h, s_.dh, c_.hidden);
   }
 
   // dx (T heads, D) from dy; each head's D values are a row of their own.
@@ -190,19 +180,26 @@ class LayerBackward {
     model_.kernels().bias->backward(model_.exec(), {g_.of(bias), dy, t_, model_.parameters()[bias].rows});
   }
 
-  // dW += dy^T x, or the gradients of W's adapter
-  void weight_gradient(int weight, const float* dy, const float* x, int64_t k) {
-    adapter_weight_gradient(model_, g_, weight, dy, x, k, t_);
-    if (g_.of(weight) == nullptr) return;
-    const int64_t n = model_.parameters()[weight].rows;
-    model_.linear().backward_weight(model_.exec(), {g_.of(weight), dy, x, n, k, t_, k, n});
-  }
-
-  // dx = dy W, or dx += dy W, the adapter's part included; after weight_gradient
-  void input_gradient(int weight, const float* dy, float* dx, int64_t k, bool accumulate) {
-    const int64_t n = model_.parameters()[weight].rows;
-    model_.linear().backward_input(model_.exec(), {dx, dy, model_.panels(weight), k, n, t_, k, n, accumulate,
-                                                   adapter_input_term(model_, weight, t_)});
+  // Gradients of the matrices that x (T, K) was multiplied by, or of their adapters, and dx, the sum of
+  // theirs.
+  void products(std::initializer_list<Upstream> of, const float* x, float* dx, int64_t k) {
+    LowRankTerm terms[3];
+    adapter_gradients(model_, g_, of.begin(), terms, static_cast<int>(of.size()), x, k, t_);
+    LinearGradient gradients[3];
+    int count = 0;
+    for (const Upstream& upstream : of) {
+      const int64_t n = model_.parameters()[upstream.weight].rows;
+      float* dweight = g_.of(upstream.weight);
+      if (dweight != nullptr) gradients[count++] = {dweight, upstream.dy, n, n};
+    }
+    if (count > 0) model_.linear().backward_weight(model_.exec(), {gradients, count, x, k, t_, k});
+    const LowRankTerm* term = terms;
+    for (const Upstream& upstream : of) {
+      const int64_t n = model_.parameters()[upstream.weight].rows;
+      const bool adds = term > terms;
+      model_.linear().backward_input(
+          model_.exec(), {dx, upstream.dy, model_.panels(upstream.weight), k, n, t_, k, n, adds, *term++});
+    }
   }
 
   Model& model_;

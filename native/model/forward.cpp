@@ -173,7 +173,7 @@ class LayerForward {
   }
 
   void project_exactly(std::initializer_list<Projection> projections, const float* x, int64_t k) {
-    int weights[3], count = 0;
+    int weights[3] = {}, count = 0;
     for (const Projection& projection : projections) weights[count++] = projection.weight;
     LowRankTerm terms[3];
     adapter_terms(model_, weights, terms, count, x, k, t_);

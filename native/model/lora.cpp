@@ -10,8 +10,8 @@ namespace lsp {
 
 namespace {
 
-// Slots of scratch, each (T, rank): one for each projection of the same input, and one for the backward pass.
-constexpr int kSlots = 4, kSpare = 3;
+// Slots of scratch, each (T, rank): of each projection of the same input h, and its gradient.
+constexpr int kMostParts = 3, kSlots = 2 * kMostParts;
 
 float* slot(Model& model, int index, int64_t t) {
   const int64_t floats = t * model.parameters().adapter()->rank;
@@ -29,7 +29,7 @@ void adapter_terms(Model& model, const int* weights, LowRankTerm* terms, int cou
   const ParameterList& parameters = model.parameters();
   if (parameters.adapter() == nullptr) return;
   const int64_t rank = parameters.adapter()->rank;
-  LinearPart down[3];
+  LinearPart down[kMostParts];
   int down_count = 0;
   for (int i = 0; i < count; ++i) {
     const AdapterPair* pair = parameters.adapter_of(weights[i]);
@@ -43,28 +43,29 @@ void adapter_terms(Model& model, const int* weights, LowRankTerm* terms, int cou
   for (int i = 0; i < down_count; ++i) scale_values(down[i].y, t * rank, parameters.adapter()->scale());
 }
 
-void adapter_weight_gradient(Model& model, Gradients& gradients, int weight, const float* dy, const float* x,
-                             int64_t k, int64_t t) {
+void adapter_gradients(Model& model, Gradients& gradients, const Upstream* of, LowRankTerm* terms, int count,
+                       const float* x, int64_t k, int64_t t) {
   const ParameterList& parameters = model.parameters();
-  const AdapterPair* pair = parameters.adapter_of(weight);
-  if (pair == nullptr) return;
+  if (parameters.adapter() == nullptr) return;
   const LinearKernels& linear = model.linear();
-  const int64_t rank = parameters.adapter()->rank, n = parameters[weight].rows;
-  const float scale = parameters.adapter()->scale();
-  float *h = slot(model, kSpare, t), *dh = slot(model, pair->slot, t);
-  const LinearPart down{model.panels(pair->a), rank, h, rank};
-  linear.forward(model.exec(), {&down, 1, x, k, t, k});
-  scale_values(h, t * rank, scale);
-  linear.backward_weight(model.exec(), {gradients.of(pair->b), dy, h, n, rank, t, rank, n});
-  linear.backward_input(model.exec(), {dh, dy, model.panels(pair->b), rank, n, t, rank, n, false});
-  scale_values(dh, t * rank, scale);
-  linear.backward_weight(model.exec(), {gradients.of(pair->a), dh, x, rank, k, t, k, rank});
-}
-
-LowRankTerm adapter_input_term(Model& model, int weight, int64_t t) {
-  const AdapterPair* pair = model.parameters().adapter_of(weight);
-  if (pair == nullptr) return {};
-  return {slot(model, pair->slot, t), model.weight(pair->a), model.parameters().adapter()->rank};
+  int weights[kMostParts] = {};
+  for (int i = 0; i < count; ++i) weights[i] = of[i].weight;
+  adapter_terms(model, weights, terms, count, x, k, t);
+  LinearGradient down[kMostParts];
+  int down_count = 0;
+  for (int i = 0; i < count; ++i) {
+    const AdapterPair* pair = parameters.adapter_of(of[i].weight);
+    if (pair == nullptr) continue;
+    const int64_t rank = parameters.adapter()->rank, n = parameters[of[i].weight].rows;
+    const LinearGradient up{gradients.of(pair->b), of[i].dy, n, n};
+    linear.backward_weight(model.exec(), {&up, 1, terms[i].h, rank, t, rank});
+    float* dh = slot(model, kMostParts + i, t);
+    linear.backward_input(model.exec(), {dh, of[i].dy, model.panels(pair->b), rank, n, t, rank, n, false});
+    scale_values(dh, t * rank, parameters.adapter()->scale());
+    down[down_count++] = {gradients.of(pair->a), dh, rank, rank};
+    terms[i] = {dh, model.weight(pair->a), rank};
+  }
+  if (down_count > 0) linear.backward_weight(model.exec(), {down, down_count, x, k, t, k});
 }
 
 Buffer initial_adapter_values(const ParameterSpec& spec, bool is_a, uint64_t seed, int matrix) {
@@ -93,8 +94,8 @@ Buffer merged_matrix(Model& model, int weight) {
     for (int64_t j = 0; j < rank; ++j)
       scaled[static_cast<size_t>(j * n + i)] = scale * b[static_cast<size_t>(i * rank + j)];
   }
-  model.kernels().linear->backward_weight(model.exec(),
-                                          {merged.data(), scaled.data(), a.data(), n, k, rank, k, n});
+  const LinearGradient sum{merged.data(), scaled.data(), n, n};
+  model.kernels().linear->backward_weight(model.exec(), {&sum, 1, a.data(), k, rank, k});
   return merged;
 }
 

@@ -20,12 +20,16 @@ class Gradients;
 void adapter_terms(Model& model, const int* weights, LowRankTerm* terms, int count, const float* x, int64_t k,
                    int64_t t);
 
-// dA += (scale dy B)^T x and dB += dy^T h, where that weight has an adapter.
-void adapter_weight_gradient(Model& model, Gradients& gradients, int weight, const float* dy, const float* x,
-                             int64_t k, int64_t t);
-// What dx = dy W goes on with, after adapter_weight_gradient for the same weight and tokens: scale dy B, and
-// A.
-LowRankTerm adapter_input_term(Model& model, int weight, int64_t t);
+// The gradient of x W^T, for the W at this index.
+struct Upstream {
+  int weight;
+  const float* dy;  // (T, N)
+};
+
+// dA += (scale dy B)^T x and dB += dy^T h, where a matrix (of at most 3) has an adapter. The terms are what
+// dx = dy W goes on with: scale dy B and A, kept until the next call.
+void adapter_gradients(Model& model, Gradients& gradients, const Upstream* of, LowRankTerm* terms, int count,
+                       const float* x, int64_t k, int64_t t);
 
 // First values: A uniform in +-1/sqrt(K) as PEFT has it (He's initialisation with a = sqrt 5), B zero, so
 // that the model is at first the one without an adapter. `matrix` is the index of W; a number depends on it,

@@ -43,7 +43,6 @@ struct LoraShape {
 // The two matrices that adapt one of the model's, as indices of parameters: A (rank, K), B (N, rank).
 struct AdapterPair {
   int a, b;
-  int slot;  // among the projections of the same input: k and up are 1, v is 2, all others 0
 };
 
 // How the matrices of a model are held in memory; all but f32 make a model frozen. `stored`: those of the

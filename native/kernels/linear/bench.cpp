@@ -54,7 +54,8 @@ class ShapeBench {
                                        {x.data(), dy.data(), next(weights_), k, n, t, k, n, false});
     });
     run("backward weight", t, n, bytes, [&] {
-      precision_.linear.backward_weight(bencher_.exec, {next(gradients), dy.data(), x.data(), n, k, t, k, n});
+      const LinearGradient part{next(gradients), dy.data(), n, n};
+      precision_.linear.backward_weight(bencher_.exec, {&part, 1, x.data(), k, t, k});
     });
   }
 
@@ -108,7 +109,8 @@ void bench_product(Bencher& bencher, const Product& product) {
     linear.backward_input(bencher.exec, {x.data(), y.data(), weight(), k, n, t, k, n, false});
   });
   bencher.run("backward weight " + name, flops, bytes, [&] {
-    linear.backward_weight(bencher.exec, {gradient.data(), y.data(), x.data(), n, k, t, k, n});
+    const LinearGradient part{gradient.data(), y.data(), n, n};
+    linear.backward_weight(bencher.exec, {&part, 1, x.data(), k, t, k});
   });
 }
 

@@ -128,20 +128,26 @@ Tensors run(const Problem& p, const Kernels& kernels, Exec& exec, int64_t first,
   input("dx added", true, {});
   input("dx with a term", true, {h.data(), down.data(), p.rank});
 
+  std::vector<std::vector<float>> dweight(p.n.size()), dy(p.n.size());
   for (size_t i = 0; i < p.n.size(); ++i) {
-    std::vector<float> dweight = to_panels(p.dweight[i], p.n[i], p.k);
-    const std::vector<float> dy = spread(part_of(p.dy[i], p.n[i]), count, p.n[i], p.gap);
-    const int64_t cuts[3] = {0, cut, count};
-    for (int c = 0; c < 2; ++c) {
-      const int64_t from = cuts[c], length = cuts[c + 1] - from;
-      if (length == 0) continue;
-      linear.backward_weight(
-          exec, {dweight.data(), dy.data() + from * (p.n[i] + p.gap), x.data() + from * (p.k + p.gap),
-                 p.n[i] + p.gap, p.k + p.gap, length, p.k, p.n[i]});
-    }
-    if (!p.has_nan && !padding_is_zero(dweight, p.n[i], p.k))
+    dweight[i] = to_panels(p.dweight[i], p.n[i], p.k);
+    dy[i] = spread(part_of(p.dy[i], p.n[i]), count, p.n[i], p.gap);
+  }
+  const int64_t cuts[3] = {0, cut, count};
+  for (int c = 0; c < 2; ++c) {
+    const int64_t from = cuts[c], length = cuts[c + 1] - from;
+    if (length == 0) continue;
+    std::vector<LinearGradient> gradients;
+    for (size_t i = 0; i < p.n.size(); ++i)
+      gradients.push_back(
+          {dweight[i].data(), dy[i].data() + from * (p.n[i] + p.gap), p.n[i] + p.gap, p.n[i]});
+    linear.backward_weight(exec, {gradients.data(), static_cast<int>(gradients.size()),
+                                  x.data() + from * (p.k + p.gap), p.k + p.gap, length, p.k});
+  }
+  for (size_t i = 0; i < p.n.size(); ++i) {
+    if (!p.has_nan && !padding_is_zero(dweight[i], p.n[i], p.k))
       throw Error("INTERNAL", "dW: a padded column is not zero");
-    results.push_back({format("dW%zu", i), {p.n[i], p.k}, from_panels(dweight, p.n[i], p.k)});
+    results.push_back({format("dW%zu", i), {p.n[i], p.k}, from_panels(dweight[i], p.n[i], p.k)});
   }
   return results;
 }
@@ -320,7 +326,8 @@ void check_rounding(Checker& checker) {
         const LinearPart part{weight.data(), n, y.values.data(), n};
         linear.forward(exec, {&part, 1, left.data(), n, n, n});
         linear.backward_input(exec, {dx.values.data(), left.data(), weight.data(), n, n, n, n, n, false});
-        linear.backward_weight(exec, {dweight.data(), left.data(), right.data(), n, n, n, n, n});
+        const LinearGradient gradient{dweight.data(), left.data(), n, n};
+        linear.backward_weight(exec, {&gradient, 1, right.data(), n, n, n});
         return Tensors{y, dx, {"dW", {n, n}, from_panels(dweight, n, n)}};
       };
       const auto variants = checker.variants_by(&Kernels::linear_bf16);

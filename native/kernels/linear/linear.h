@@ -64,14 +64,21 @@ struct LinearBackwardInput {
   LowRankTerm term = {};  // its weight A: panels (ceil(rank/32), K, 32)
 };
 
-// dW += dy^T x: each element's chain over the tokens goes on from the value in the gradient buffer, so
+// The gradient of one weight among those that share their input.
+struct LinearGradient {
+  float* dweight;   // panels (ceil(n/32), K, 32)
+  const float* dy;  // (T, n), rows lddy floats apart
+  int64_t lddy, n;
+};
+
+// dW_i += dy_i^T x: each element's chain over the tokens goes on from the value in the gradient buffer, so
 // cutting the tokens into micro-batches in order cannot change a bit.
 struct LinearBackwardWeight {
-  float* dweight;   // panels (ceil(N/32), K, 32)
-  const float* dy;  // (T, N)
-  const float* x;   // (T, K)
-  int64_t lddy, ldx;
-  int64_t t, k, n;
+  const LinearGradient* parts;
+  int part_count;  // at most 3
+  const float* x;  // (T, K), rows ldx floats apart
+  int64_t ldx;
+  int64_t t, k;
 };
 
 struct LinearKernels {

@@ -23,8 +23,12 @@ struct LinearProducts {
   }
 
   static void backward_weight(Exec& exec, const LinearBackwardWeight& b) {
-    const GemmPart<RowsFactor> part{{b.dy, b.lddy, b.n}, b.n, b.dweight, kPanelColumns, b.k * kPanelColumns};
-    gemm<Product>(exec, Gemm<RowsFactor>{&part, 1, column_major(b.x, b.ldx), b.k, b.t, true});
+    GemmPart<RowsFactor> parts[3];
+    for (int i = 0; i < b.part_count; ++i) {
+      const LinearGradient& part = b.parts[i];
+      parts[i] = {{part.dy, part.lddy, part.n}, part.n, part.dweight, kPanelColumns, b.k * kPanelColumns};
+    }
+    gemm<Product>(exec, Gemm<RowsFactor>{parts, b.part_count, column_major(b.x, b.ldx), b.k, b.t, true});
   }
 
  private:
