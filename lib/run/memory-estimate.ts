@@ -24,7 +24,7 @@ const FLOAT_BYTES = 4;
 /** Node.js, the tokenizer's tables, the addon's scratch space. */
 const PROCESS_BYTES = 200 * 2 ** 20;
 /** Logits that training keeps at a time, at most (native/model/tree_pass.cpp). */
-const KEPT_LOGITS_BYTES = 64 * 2 ** 20;
+const KEPT_LOGITS_BYTES = 128 * 2 ** 20;
 
 export interface MemoryWorkload {
   /** Tokens in the key-value cache when it is largest; a shared prefix counts once. */

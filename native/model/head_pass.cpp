@@ -9,10 +9,10 @@ namespace {
 
 // Rows of the head's forward pass and columns of its backward pass between two polls: about the work of a
 // layer.
-constexpr int64_t kHeadRows = 288;
+constexpr int64_t kHeadRows = 576;
 constexpr int64_t kHeadColumns = 8 * kVocabChunk;
 // Logits that training keeps from the head's forward to its backward pass.
-constexpr int64_t kKeptLogits = int64_t{64} << 20;  // bytes
+constexpr int64_t kKeptLogits = int64_t{128} << 20;  // bytes
 
 int64_t kept_rows(const ModelConfig& c) {
   return std::clamp<int64_t>(kKeptLogits / (4 * c.vocab), 1, kHeadRows);
