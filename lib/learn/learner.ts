@@ -4,13 +4,14 @@
  */
 import { types } from 'node:util';
 import { LspError } from '../errors';
+import { type AskedLoss, askedLoss, checkGradient, isNotEmpty, regroup, trainSequences } from './group-loss';
 import { readLearnerState } from './learner-state';
 import { checkLoraOptions, type LoraOptions, readPeftAdapter } from '../model/adapter';
 import { LanguageModel, checkParameterName } from '../model/language-model';
 import { checkTokens } from '../model/generate-options';
 import { requireLearnerFits } from '../model/memory';
 import type { LossGradient, TrainingGroup } from '../model/types';
-import type { NativeAdapter, NativeGroupLoss, NativeLearner, NativeTrainSequence } from '../native/addon';
+import type { NativeAdapter, NativeLearner } from '../native/addon';
 import { nativeSync, withSignal } from '../native/call';
 import { loadAddon } from '../native/load';
 import {
@@ -162,7 +163,7 @@ export class Learner implements AsyncDisposable {
     const checked = this.#checkGroups(groups);
     const sequences = checked.flatMap(trainSequences);
     signal?.throwIfAborted();
-    const loss: Loss =
+    const loss: AskedLoss =
       typeof lossGradient === 'function'
         ? askedLoss(checked, lossGradient)
         : { gradient: checkGradient(checked, lossGradient).filter(isNotEmpty) };
@@ -362,92 +363,4 @@ function checkLearnerOptions(given: LearnerOptions): CheckedOptions {
     weightDecay: expectNumber('weightDecay', given.weightDecay ?? 0, { min: 0, max: MAX_RATE }),
     maxGradNorm: maxGradNorm === Infinity ? Infinity : expectNumber('maxGradNorm', maxGradNorm, { above: 0 }),
   };
-}
-
-function isNotEmpty({ length }: { readonly length: number }): boolean {
-  return length > 0;
-}
-
-/** Empty completions have nothing to learn from and are left out. */
-function trainSequences({ prompt, completions }: TrainingGroup, group: number): NativeTrainSequence[] {
-  return completions.filter(isNotEmpty).map((completion) => {
-    const tokens = new Int32Array(prompt.length + completion.length);
-    tokens.set(prompt);
-    tokens.set(completion, prompt.length);
-    return { tokens, promptLength: prompt.length, group };
-  });
-}
-
-/** Puts one array per non-empty completion back into the shape of the groups. */
-function regroup(groups: readonly TrainingGroup[], flat: readonly Float32Array[]): Float32Array[][] {
-  let next = 0;
-  return groups.map(({ completions }) =>
-    completions.map((completion) => (completion.length > 0 ? flat[next++]! : new Float32Array(0))),
-  );
-}
-
-/** The gradient of a loss as native code takes it, of completions with tokens. */
-interface Loss {
-  gradient: Float32Array[] | NativeGroupLoss;
-  /** What the callback threw: `withSignal` makes an error of its own of it. */
-  failure?: { thrown: unknown };
-}
-
-/** A callback is called here for groups without a token, which never reach native code, and there for all others. */
-function askedLoss(
-  groups: readonly TrainingGroup[],
-  lossGradient: (logprobs: Float32Array[], group: number) => Float32Array[],
-): Loss {
-  const gradientOf = (index: number, logprobs: readonly Float32Array[]) => {
-    const group = groups[index]!;
-    const gradient = lossGradient(regroup([group], logprobs)[0]!, index);
-    return checkGroupGradient(group, index, gradient).filter(isNotEmpty);
-  };
-  groups.forEach(({ completions }, index) => {
-    if (!completions.some(isNotEmpty)) gradientOf(index, []);
-  });
-  const loss: Loss = {
-    gradient(index: number, logprobs: Float32Array[]) {
-      try {
-        return gradientOf(index, logprobs);
-      } catch (thrown) {
-        loss.failure = { thrown };
-        throw thrown;
-      }
-    },
-  };
-  return loss;
-}
-
-/** One finite value per completion token, flattened over the groups. */
-function checkGradient(groups: readonly TrainingGroup[], gradient: unknown): Float32Array[] {
-  const ofGroups = expectArray('lossGradient', gradient);
-  if (ofGroups.length !== groups.length)
-    throw invalid('lossGradient', `one array for each of ${groups.length} groups`, gradient);
-  return groups.flatMap((group, index) => checkGroupGradient(group, index, ofGroups[index]));
-}
-
-function checkGroupGradient(
-  { completions }: TrainingGroup,
-  group: number,
-  gradient: unknown,
-): Float32Array[] {
-  const name = `lossGradient[${group}]`;
-  const values = expectArray(name, gradient);
-  if (values.length !== completions.length) {
-    throw invalid(name, `one array for each of ${completions.length} completions`, values);
-  }
-  return completions.map((completion, index) =>
-    checkValues(`${name}[${index}]`, values[index], completion.length),
-  );
-}
-
-function checkValues(name: string, values: unknown, length: number): Float32Array {
-  if (!types.isFloat32Array(values) || values.length !== length) {
-    throw invalid(name, `a Float32Array of ${length}, one value a token`, values);
-  }
-  for (let index = 0; index < length; index += 1) {
-    if (!Number.isFinite(values[index])) throw invalid(`${name}[${index}]`, 'a finite number', values[index]);
-  }
-  return values;
 }

@@ -141,62 +141,52 @@ test('process.exit while a loss waits to be asked for', () =>
     '',
   ));
 
+/** Three worker threads, each ended some time after its first message. @param body what they run, beside the addon */
+const terminatedWorkers = (body: string) =>
+  expectEnd(
+    run(`
+      const code = \`
+        const { parentPort } = require('node:worker_threads');
+        const source = \${JSON.stringify(source)};
+        const addon = require(\${JSON.stringify(require.resolve('node-gyp-build', { paths: [root] }))})(\${JSON.stringify(root)});
+        ${body}\`;
+      let left = 3;
+      for (let i = 0; i < 3; i += 1) {
+        const worker = new Worker(code, { eval: true });
+        worker.once('message', () => setTimeout(() => worker.terminate(), 20 * i));
+        worker.on('error', (error) => console.log(error));
+        worker.on('exit', () => { left -= 1; if (left === 0) console.log('all ended'); });
+      }`),
+    0,
+    'all ended\n',
+  );
+
 test.each([
   ['within it', "() => { parentPort.postMessage('asked'); for (;;); }", 'undefined'],
   ['before it is called', '() => {}', "parentPort.postMessage('busy'); for (;;)"],
   ['when it has thrown', "() => { parentPort.postMessage('asked'); throw 0; }", 'undefined'],
   ['when it was called often', "() => { parentPort.postMessage('asked'); return again(); }", 'undefined'],
 ])('worker threads terminated while a loss is asked for, %s', (_, loss, then) =>
-  expectEnd(
-    run(`
-      const code = \`
-        const { parentPort } = require('node:worker_threads');
-        const source = \${JSON.stringify(source)};
-        const addon = require(\${JSON.stringify(require.resolve('node-gyp-build', { paths: [root] }))})(\${JSON.stringify(root)});
+  terminatedWorkers(`
         const load = \${load}; const train = \${train};
         load().then((model) => {
           const again = () => { train(model, ${loss}).catch(() => {}); return [new Float32Array(2)]; };
           again(); again();
           ${then};
-        });\`;
-      let left = 3;
-      for (let i = 0; i < 3; i += 1) {
-        const worker = new Worker(code, { eval: true });
-        worker.once('message', () => setTimeout(() => worker.terminate(), 20 * i));
-        worker.on('error', (error) => console.log(error));
-        worker.on('exit', () => { left -= 1; if (left === 0) console.log('all ended'); });
-      }`),
-    0,
-    'all ended\n',
-  ),
+        });`),
 );
 
 test.each([
   ['a callback', '() => {}'],
   ['a callback that never returns', '() => { parentPort.postMessage("busy"); for (;;); }'],
 ])('worker threads terminated while generating with %s', (_, onTokens) =>
-  expectEnd(
-    run(`
-      const code = \`
-        const { parentPort } = require('node:worker_threads');
-        const source = \${JSON.stringify(source)};
-        const addon = require(\${JSON.stringify(require.resolve('node-gyp-build', { paths: [root] }))})(\${JSON.stringify(root)});
+  terminatedWorkers(`
         const load = \${load}; const generate = \${generate};
         load().then((model) => {
           generate(model, ${onTokens});
           generate(model);
           setTimeout(() => parentPort.postMessage('started'), 50);
-        });\`;
-      let left = 3;
-      for (let i = 0; i < 3; i += 1) {
-        const worker = new Worker(code, { eval: true });
-        worker.once('message', () => setTimeout(() => worker.terminate(), 20 * i));
-        worker.on('error', (error) => console.log(error));
-        worker.on('exit', () => { left -= 1; if (left === 0) console.log('all ended'); });
-      }`),
-    0,
-    'all ended\n',
-  ),
+        });`),
 );
 
 test('a worker thread terminated while it makes and drops models', () =>
