@@ -39,7 +39,7 @@ void adapter_terms(Model& model, const int* weights, LowRankTerm* terms, int cou
     terms[i] = {h, model.weight(pair->b), rank};
   }
   if (down_count == 0) return;
-  model.linear().forward(model.exec(), {down, down_count, x, k, t, k});
+  model.kernels().linear->forward(model.exec(), {down, down_count, x, k, t, k});
   for (int i = 0; i < down_count; ++i) scale_values(down[i].y, t * rank, parameters.adapter()->scale());
 }
 
@@ -47,7 +47,7 @@ void adapter_gradients(Model& model, Gradients& gradients, const Upstream* of, L
                        const float* x, int64_t k, int64_t t) {
   const ParameterList& parameters = model.parameters();
   if (parameters.adapter() == nullptr) return;
-  const LinearKernels& linear = model.linear();
+  const LinearKernels& linear = *model.kernels().linear;
   int weights[kMostParts] = {};
   for (int i = 0; i < count; ++i) weights[i] = of[i].weight;
   adapter_terms(model, weights, terms, count, x, k, t);

@@ -3,7 +3,9 @@
 //
 // Exactness. With h = scale (x A^T), each value a chain over K rounded once more by the scale, the chain of
 // y[n] goes on from that of x W^T over the rank: the same bits in any batch, with any threads and instruction
-// set. The base stays as it is, so f32 or bfloat16 makes no difference here.
+// set. The base stays as it is, so how it is held makes no difference here. Where the model computes in
+// bfloat16, h B^T is part of a product in bfloat16; x A^T and the gradients of A and B are f32 all the same:
+// products that narrow are bound by memory.
 #pragma once
 
 #include <cstdint>

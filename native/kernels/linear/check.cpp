@@ -410,7 +410,13 @@ void check(Checker& checker) {
   check_problem(checker, Problem(32, 576, {1536, 1536}, 0));      // gate and up
   check_problem(checker, Problem(8, 1536, {576}, 0));             // down
   check_problem(checker, Problem(3, 2048, {2048, 512, 512}, 0));  // Llama-3.2-1B: q, k and v
+  check_problem(checker, Problem(40, 576, {16}, 0));              // an adapter's: few columns
+  check_problem(checker, Problem(35, 192, {8, 32, 5}, 3));
+  check_problem(checker, Problem(40, 16, {576}, 0));  // and few rows
+  check_problem(checker, Problem(35, 27, {192, 33, 5}, 3));
   check_narrow(checker, Problem(1, 1, {1}, 0));
+  check_narrow(checker, Problem(40, 576, {16, 8}, 0));
+  check_narrow(checker, Problem(40, 16, {576}, 0));
   check_narrow(checker, Problem(13, 33, {65, 1}, 0));
   check_narrow(checker, Problem(5, 1601, {40}, 0));
   check_narrow(checker, Problem(150, 31, {70}, 0));

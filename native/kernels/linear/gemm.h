@@ -39,7 +39,7 @@ struct Gemm {
   bool accumulate;
 };
 
-constexpr int kClaimsSlot = Exec::kSharedSlots - 1;  // scratch memory that products keep for themselves
+constexpr int kProductSlot = Exec::kSharedSlots - 1;  // scratch memory that products keep for themselves
 
 // Hands out the panels of row blocks. A thread keeps to the row block that it has packed until its panels are
 // gone, then begins one that nobody has, then helps with the others: the threads finish within a panel of
@@ -99,7 +99,7 @@ class GemmRun {
     exec_.reserve_local(floats_.a + floats_.b + block_.rows * kPanelColumns + g_.part_count * term_floats_.a +
                         term_floats_.b);
     const int64_t row_blocks = ceil_div(g_.m, block_.rows);
-    int64_t* taken = reinterpret_cast<int64_t*>(exec_.shared(kClaimsSlot, 2 * row_blocks));
+    int64_t* taken = reinterpret_cast<int64_t*>(exec_.shared(kProductSlot, 2 * row_blocks));
     for (int64_t k_offset = 0; k_offset < g_.k; k_offset += block_.depth) {
       Claims claims(taken, row_blocks, panels_);
       parallel_for(exec_, min_of(exec_.threads(), row_blocks * panels_),

@@ -10,6 +10,7 @@
 //   pack_a                      rows [first, first + rows) and columns [k_offset, k_offset + k) of A
 //   multiply                    c (rows, 32) = or += a B, for k rows of a panel of B from k_offset on
 //   kPacksOnTheWay              multiply() takes rows that are not packed yet, and packs them
+//   kSkinny                     products with few columns or rows go the way of skinny.h
 #pragma once
 
 #include "kernels/linear/pack.h"

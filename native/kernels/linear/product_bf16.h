@@ -19,7 +19,7 @@ namespace LSP_ISA {
 template <class T>
 struct Bf16Blocks {
   using Value = T;
-  static constexpr bool kPacksOnTheWay = false;
+  static constexpr bool kPacksOnTheWay = false, kSkinny = false;
   static constexpr int64_t kRowStep = kPanelColumns;
   static constexpr int64_t kHeadRows = 288;  // whose logits of a chunk take 0.6 MB of the second-level cache
 

@@ -9,13 +9,13 @@ namespace LSP_ISA {
 
 struct F32Product {
   using Value = float;
-  static constexpr bool kPacksOnTheWay = true;
+  static constexpr bool kPacksOnTheWay = true, kSkinny = true;
   static constexpr int64_t kRowStep = kRows, kHeadRows = 144;
 
   // A block of A takes 0.45 MB, or 0.9 MB of more rows where B's panels are copied, which pays off over them.
   static BlockSize block_size(int64_t m, int64_t k, bool copies) {
     constexpr int64_t kMostRows = 144, kMostFloats = kMostRows * 768;
-    const int64_t rows = evenly(m, copies ? 4 * kMostRows : kMostRows, kRowStep);
+    const int64_t rows = evenly(m, copies ? 2 * kMostRows : kMostRows, kRowStep);
     const int64_t depth = copies ? 2 * kMostFloats / (rows + kPanelColumns) : kMostFloats / rows;
     return {rows, evenly(k, depth, kPanelColumns)};
   }

@@ -4,6 +4,7 @@
 
 #include "kernels/linear/gemm.h"
 #include "kernels/linear/linear.h"
+#include "kernels/linear/skinny.h"
 
 namespace lsp {
 namespace LSP_ISA {
@@ -23,6 +24,7 @@ struct LinearProducts {
   }
 
   static void backward_weight(Exec& exec, const LinearBackwardWeight& b) {
+    if (Product::kSkinny && is_skinny(b)) return skinny_backward_weight(exec, b);
     GemmPart<RowsFactor> parts[3];
     for (int i = 0; i < b.part_count; ++i) {
       const LinearGradient& part = b.parts[i];
@@ -34,6 +36,7 @@ struct LinearProducts {
  private:
   template <class T>
   static void forward_parts(Exec& exec, const LinearForward& f, const T* Panels::*values) {
+    if (Product::kSkinny && is_skinny(f)) return skinny_forward(exec, f, values);
     using Factor = PanelFactor<T>;
     GemmPart<Factor> parts[3];
     for (int i = 0; i < f.part_count; ++i) {
@@ -51,6 +54,7 @@ struct LinearProducts {
 
   template <class T>
   static void backward_input_with(Exec& exec, const LinearBackwardInput& b, const T* values) {
+    if (Product::kSkinny && is_skinny(b)) return skinny_backward_input(exec, b, values);
     const GemmPart<TransposedFactor<T>> part{
         {values, b.k}, b.k, b.dx, b.lddx, kPanelColumns, {{b.term.weight, b.k}, b.term.h, b.term.rank}};
     gemm<Product>(exec, Gemm<TransposedFactor<T>>{&part, 1, row_major(b.dy, b.lddy), b.t, b.n, b.accumulate});

@@ -45,7 +45,7 @@ struct HeadForward {
     ChunkStats* stats = reinterpret_cast<ChunkStats*>(exec.shared(0, kStatsFloats * chunks * f.t));
     float* targets = exec.shared(1, f.t);
     exec.reserve_local(floats.a + floats.b + rows_each * kVocabChunk);
-    Claims claims(reinterpret_cast<int64_t*>(exec.shared(kClaimsSlot, 2 * row_blocks)), row_blocks, chunks);
+    Claims claims(reinterpret_cast<int64_t*>(exec.shared(kProductSlot, 2 * row_blocks)), row_blocks, chunks);
     parallel_for(exec, min_of(exec.threads(), row_blocks * chunks), [&](int64_t, int worker) {
       const typename Product::Scope scope;
       float* memory = exec.local(worker);
