@@ -1,59 +1,56 @@
 #include "core/buffer.h"
 
-#include <sys/mman.h>
-
 #include <cstdlib>
 #include <cstring>
 #include <string>
 
 #include "core/error.h"
+#include "core/pages.h"
 
 namespace lsp {
 
 namespace {
 
-// Above this size memory comes zeroed from the kernel, goes back to it when freed, and may use huge pages
-// (weights and gradients are walked with strides that otherwise miss the TLB).
-constexpr int64_t kMapBytes = int64_t{1} << 21;
+// Smaller ones come from the heap.
+constexpr int64_t kSmallestPiece = int64_t{64} << 10;
 
-// The header keeps the mapping's length in front of the data, in a cache line of its own.
+// In front of the data, in a cache line of its own, lies the length of all.
 constexpr int64_t kHeader = 64;
+
+void* allocate(int64_t bytes) {
+  if (bytes > kLargestPiece) return map_pages(bytes);
+  if (bytes >= kSmallestPiece) return take_piece(bytes);
+  void* memory = std::aligned_alloc(64, static_cast<size_t>(bytes));
+  if (memory != nullptr) std::memset(memory, 0, static_cast<size_t>(bytes));
+  return memory;
+}
+
+void release(void* memory, int64_t bytes) {
+  if (bytes > kLargestPiece) {
+    unmap_pages(memory, bytes);
+  } else if (bytes >= kSmallestPiece) {
+    give_piece(memory, bytes);
+  } else {
+    std::free(memory);
+  }
+}
 
 }  // namespace
 
 void Buffer::Free::operator()(float* pointer) const {
   if (pointer == nullptr) return;
   char* base = reinterpret_cast<char*>(pointer) - kHeader;
-  int64_t mapped;
-  std::memcpy(&mapped, base, sizeof mapped);
-  if (mapped > 0) {
-    munmap(base, static_cast<size_t>(mapped));
-  } else {
-    std::free(base);
-  }
+  int64_t bytes;
+  std::memcpy(&bytes, base, sizeof bytes);
+  release(base, bytes);
 }
 
 Buffer::Buffer(int64_t count) : count_(count) {
   LSP_CHECK(count >= 0 && count < (int64_t{1} << 40), "OUT_OF_MEMORY", "Expected a sane allocation size.");
   const int64_t bytes = kHeader + (count * 4 + 63) / 64 * 64;
-  char* base = nullptr;
-  int64_t mapped = 0;
-  if (bytes >= kMapBytes) {
-    void* memory =
-        mmap(nullptr, static_cast<size_t>(bytes), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (memory != MAP_FAILED) {
-#ifdef MADV_HUGEPAGE
-      madvise(memory, static_cast<size_t>(bytes), MADV_HUGEPAGE);
-#endif
-      base = static_cast<char*>(memory);
-      mapped = bytes;
-    }
-  } else {
-    base = static_cast<char*>(std::aligned_alloc(64, static_cast<size_t>(bytes)));
-    if (base != nullptr) std::memset(base, 0, static_cast<size_t>(bytes));
-  }
+  char* base = static_cast<char*>(allocate(bytes));
   LSP_CHECK(base != nullptr, "OUT_OF_MEMORY", "Could not allocate " + std::to_string(bytes) + " bytes.");
-  std::memcpy(base, &mapped, sizeof mapped);
+  std::memcpy(base, &bytes, sizeof bytes);
   data_.reset(reinterpret_cast<float*>(base + kHeader));
 }
 

@@ -1,0 +1,133 @@
+#include "core/pages.h"
+
+#include <sys/mman.h>
+
+#include <algorithm>
+#include <cstring>
+#include <iterator>
+#include <map>
+#include <mutex>
+
+namespace lsp {
+
+namespace {
+
+constexpr int64_t kHugePage = int64_t{1} << 21, kLine = 64;
+
+int64_t round_up(int64_t value, int64_t step) { return (value + step - 1) / step * step; }
+
+char* map(int64_t bytes) {
+  void* memory =
+      mmap(nullptr, static_cast<size_t>(bytes), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  return memory == MAP_FAILED ? nullptr : static_cast<char*>(memory);
+}
+
+void unmap(char* memory, int64_t bytes) {
+  if (bytes > 0) munmap(memory, static_cast<size_t>(bytes));
+}
+
+// A shared mapping. Its pieces begin at the lowest place that is free.
+class Slab {
+ public:
+  static constexpr int64_t kBytes = 2 * kLargestPiece;
+
+  explicit Slab(char* memory) : memory_(memory) { free_[0] = kBytes; }
+
+  char* take(int64_t bytes) {
+    for (auto range = free_.begin(); range != free_.end(); ++range) {
+      const auto [offset, length] = *range;
+      if (length < bytes) continue;
+      free_.erase(range);
+      if (length > bytes) free_[offset + bytes] = length - bytes;
+      if (offset < used_)
+        std::memset(memory_ + offset, 0, static_cast<size_t>(std::min(used_ - offset, bytes)));
+      used_ = std::max(used_, offset + bytes);
+      return memory_ + offset;
+    }
+    return nullptr;
+  }
+
+  void give(char* piece, int64_t bytes) {
+    int64_t begin = piece - memory_, end = begin + bytes;
+    const auto next = free_.lower_bound(begin);
+    if (next != free_.begin()) {
+      const auto before = std::prev(next);
+      if (before->first + before->second == begin) begin = before->first;
+    }
+    if (next != free_.end() && next->first == end) {
+      end += next->second;
+      free_.erase(next);
+    }
+    free_[begin] = end - begin;
+    give_back(std::max(begin, (piece - memory_) / kHugePage * kHugePage),
+              std::min(end, round_up(piece - memory_ + bytes, kHugePage)));
+  }
+
+  bool is_empty() const { return free_.size() == 1 && free_.begin()->second == kBytes; }
+
+ private:
+  // The huge pages in [begin, end).
+  void give_back(int64_t begin, int64_t end) {
+    begin = round_up(begin, kHugePage);
+    end = end / kHugePage * kHugePage;
+    if (begin < end) madvise(memory_ + begin, static_cast<size_t>(end - begin), MADV_DONTNEED);
+  }
+
+  char* const memory_;
+  std::map<int64_t, int64_t> free_;  // length by offset
+  int64_t used_ = 0;                 // from here on nothing was ever written
+};
+
+struct Slabs {
+  std::mutex mutex;
+  std::map<char*, Slab> by_address;
+};
+
+// Never destroyed: other threads may still compute when the process ends.
+Slabs& slabs() {
+  static Slabs* const all = new Slabs;
+  return *all;
+}
+
+}  // namespace
+
+void* map_pages(int64_t bytes) {
+  const int64_t pages = round_up(bytes, kHugePage);
+  char* const begin = map(pages + kHugePage);
+  if (begin == nullptr) return nullptr;
+  const int64_t before = -reinterpret_cast<intptr_t>(begin) & (kHugePage - 1);
+  unmap(begin, before);
+  unmap(begin + before + pages, kHugePage - before);
+#ifdef MADV_HUGEPAGE
+  madvise(begin + before, static_cast<size_t>(bytes), MADV_HUGEPAGE);
+#endif
+  return begin + before;
+}
+
+void unmap_pages(void* memory, int64_t bytes) {
+  unmap(static_cast<char*>(memory), round_up(bytes, kHugePage));
+}
+
+void* take_piece(int64_t bytes) {
+  bytes = round_up(bytes, kLine);
+  Slabs& all = slabs();
+  const std::lock_guard<std::mutex> lock(all.mutex);
+  for (auto& [address, slab] : all.by_address)
+    if (char* piece = slab.take(bytes)) return piece;
+  char* const memory = static_cast<char*>(map_pages(Slab::kBytes));
+  if (memory == nullptr) return nullptr;
+  return all.by_address.emplace(memory, memory).first->second.take(bytes);
+}
+
+void give_piece(void* memory, int64_t bytes) {
+  Slabs& all = slabs();
+  const std::lock_guard<std::mutex> lock(all.mutex);
+  const auto slab = std::prev(all.by_address.upper_bound(static_cast<char*>(memory)));
+  slab->second.give(static_cast<char*>(memory), round_up(bytes, kLine));
+  if (!slab->second.is_empty()) return;
+  char* const address = slab->first;
+  all.by_address.erase(slab);
+  unmap_pages(address, Slab::kBytes);
+}
+
+}  // namespace lsp
