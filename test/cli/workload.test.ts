@@ -78,8 +78,9 @@ describe('copies in int8', () => {
       const { activations, total } = estimate;
       return { activations, total, rounded: estimate.rounded ?? 0 };
     };
-    const exact = totalOf({});
-    const both = totalOf({ rollouts: 'int8', referencePrecision: 'int8' });
+    const few = { activations: 'recompute' };
+    const exact = totalOf(few);
+    const both = totalOf({ ...few, rollouts: 'int8', referencePrecision: 'int8' });
     expect(exact.rounded).toBe(0);
     expect(both.rounded).toBe(2 * roundedBytes(config));
     expect(both.activations).toBe(exact.activations);
