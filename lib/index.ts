@@ -9,7 +9,6 @@ export {
   LanguageModel,
   type CloneOptions,
   type LanguageModelLoadOptions,
-  type LogprobOptions,
   type SaveAdapterOptions,
   type SaveOptions,
 } from './model/language-model';

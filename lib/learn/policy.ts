@@ -10,6 +10,7 @@ import type {
   GenerateOptions,
   LossGradient,
   Prompt,
+  SamplingPrecision,
   TrainingGroup,
 } from '../model/types';
 
@@ -29,11 +30,17 @@ export interface PolicyModel {
   generate(prompts: readonly Prompt[], options?: GenerateOptions): Promise<Completion[][]>;
   /**
    * Log-probabilities of the tokens after the prompt, given what is before them, logits divided by `temperature`.
-   * `promptLengths`: tokens of each sequence's prompt (default 1).
+   * `promptLengths`: tokens of each sequence's prompt (default 1). `precision`: of the policy that `generate` samples
+   * from with the same option (default `exact`).
    */
   logprobs(
     sequences: readonly Int32Array[],
-    options?: { temperature?: number; promptLengths?: readonly number[]; signal?: AbortSignal },
+    options?: {
+      temperature?: number;
+      promptLengths?: readonly number[];
+      precision?: SamplingPrecision;
+      signal?: AbortSignal;
+    },
   ): Promise<Float32Array[]>;
   /** Per prompt: log p(candidate | prompt) for each candidate token. */
   nextLogprobs(

@@ -10,7 +10,7 @@
  * All roles go into a single `accumulate`, which is all or nothing: an abort can never leave half a gradient behind.
  */
 import { LspError } from '../errors';
-import type { Completion, LossGradient, TrainingGroup } from '../model/types';
+import type { Completion, LossGradient, SamplingPrecision, TrainingGroup } from '../model/types';
 import { DEFAULT_MAX_WEIGHT, importanceWeights, mismatchOf, type Mismatch } from './importance';
 import { klEstimate, tokenWeights, type Loss, type Reduction, type TokenSample } from './losses';
 import type { PolicyLearner, PolicyModel } from './policy';
@@ -43,6 +43,8 @@ export interface UpdateOptions {
   temperature: number;
   /** Needed if `loss.needsReference`. */
   reference: PolicyModel | null;
+  /** What the reference is scored in (default exact): in int8 it is the policy that its rounded weights sample. */
+  referencePrecision?: SamplingPrecision;
   /** Compute log-probabilities of the reference, for the statistics, even if the loss needs none. */
   measureKl: boolean;
   /** C: most that a token of a rounded policy's rollouts may weigh. Default 2. */
@@ -129,7 +131,7 @@ export async function prepareUpdate(
   options: UpdateOptions,
 ): Promise<PreparedUpdate> {
   requireOneVersion(batches);
-  const { temperature, signal, loss, reference } = options;
+  const { temperature, signal, loss, reference, referencePrecision = 'exact' } = options;
   if (loss.needsReference && reference === null) {
     throw new LspError('INVALID_ARGUMENT', 'Expected a model for `reference` but received null.', {
       remedy: 'A KL term needs the frozen reference.',
@@ -149,7 +151,8 @@ export async function prepareUpdate(
     left.forEach(({ sample }, i) => setOld(sample, scored[i]!, options));
   }
   if (reference !== null && (loss.needsReference || options.measureKl)) {
-    const scored = await completionLogprobs(reference, all, { temperature, signal });
+    const precision = referencePrecision === 'exact' ? {} : { precision: referencePrecision };
+    const scored = await completionLogprobs(reference, all, { temperature, signal, ...precision });
     all.forEach(({ sample }, i) => (sample.referenceLogprobs = scored[i]!));
   }
   return { batches: prepared, hasSignal };
@@ -285,7 +288,7 @@ function weightsOf(batch: RolloutBatch, options: UpdateOptions): Float64Array {
 export async function completionLogprobs(
   model: PolicyModel,
   sequences: readonly { prompt: Int32Array; tokens: Int32Array }[],
-  options: { temperature: number; signal?: AbortSignal },
+  options: { temperature: number; precision?: SamplingPrecision; signal?: AbortSignal },
 ): Promise<Float32Array[]> {
   if (sequences.length === 0) return [];
   return model.logprobs(

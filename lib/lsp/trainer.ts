@@ -15,7 +15,7 @@ import {
   type Reduction,
 } from '../learn/losses';
 import type { PolicyLearner, PolicyModel } from '../learn/policy';
-import type { SamplingPrecision } from '../model/types';
+import { SAMPLING_PRECISIONS, type SamplingPrecision } from '../model/types';
 import {
   applyUpdate,
   prepareUpdate,
@@ -75,6 +75,11 @@ export interface TrainingOptions {
    * What is trained and measured stays exact.
    */
   rollouts?: SamplingPrecision | RolloutOptions;
+  /**
+   * What the reference is scored in: `exact` (default), or `int8`, several times as fast where the processor multiplies
+   * in f32. The KL is then to the policy that the reference's rounded weights sample. Without a KL it changes nothing.
+   */
+  referencePrecision?: SamplingPrecision;
   /** Seed of everything random. Default 0. */
   seed?: number | bigint;
   /** Most milliseconds for the rewards of a step. Default 120 000. */
@@ -97,6 +102,7 @@ export const TRAINING_OPTION_NAMES = [
   'maskTruncated',
   'updatesPerBatch',
   'rollouts',
+  'referencePrecision',
   'seed',
   'rewardTimeoutMs',
   'watch',
@@ -144,6 +150,7 @@ export abstract class Trainer {
   private readonly maskTruncated: boolean;
   private readonly updatesPerBatch: number;
   private readonly rollouts: Required<RolloutOptions>;
+  private readonly referencePrecision: SamplingPrecision;
   private readonly limits: Required<WatchOptions>;
   private readonly checkpoint: Checkpointer | undefined;
   private readonly onPhase: ((progress: PhaseProgress) => void) | undefined;
@@ -162,6 +169,8 @@ export abstract class Trainer {
     this.maskTruncated = expectBoolean('maskTruncated', options.maskTruncated ?? false);
     this.updatesPerBatch = expectInteger('updatesPerBatch', options.updatesPerBatch ?? 1, { min: 1 });
     this.rollouts = settleRollouts(options.rollouts);
+    const { referencePrecision = 'exact' } = options;
+    this.referencePrecision = expectOneOf('referencePrecision', referencePrecision, SAMPLING_PRECISIONS);
     this.rewardTimeoutMs = expectTimeout(options.rewardTimeoutMs ?? 120_000);
     this.limits = settleWatch(options.watch);
     this.onPhase = options.onPhase && expectFunction('onPhase', options.onPhase);
@@ -271,6 +280,7 @@ export abstract class Trainer {
       updatesPerBatch: this.updatesPerBatch,
       temperature: this.temperature,
       reference: this.referenceModel,
+      referencePrecision: this.referencePrecision,
       measureKl: this.measureKl,
       maxWeight,
       signal,

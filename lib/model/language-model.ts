@@ -29,7 +29,14 @@ import { type Compute, LOAD_OPTION_NAMES, type LoadedModel, type LoadOptions, lo
 import type { WeightType } from './memory';
 import { saveHuggingFace, type SavedType } from './save';
 import type { Tokenizer } from './tokenizer';
-import type { Completion, GenerateOptions, ModelConfig, Prompt } from './types';
+import {
+  SAMPLING_PRECISIONS,
+  type Completion,
+  type GenerateOptions,
+  type LogprobOptions,
+  type ModelConfig,
+  type Prompt,
+} from './types';
 
 export interface SaveOptions {
   format?: 'safetensors';
@@ -54,17 +61,6 @@ export interface SaveAdapterOptions {
 export interface CloneOptions {
   /** With its adapter, if there is one (default); without, it is the model that the adapter stands on. */
   adapter?: boolean;
-}
-
-export interface LogprobOptions {
-  /** The logits are divided by it (default 1). */
-  temperature?: number;
-  /**
-   * Of each sequence, how many tokens come before those to be scored (default 1 each): the head is computed for the
-   * tokens after them only.
-   */
-  promptLengths?: readonly number[];
-  signal?: AbortSignal;
 }
 
 /** Something whose native side uses a model's, and must be freed before it. */
@@ -173,8 +169,9 @@ export class LanguageModel implements AsyncDisposable {
    * @throws LspError INVALID_ARGUMENT, PROMPT_TOO_LONG, DISPOSED; the signal's reason when aborted
    */
   async logprobs(sequences: readonly Int32Array[], options?: LogprobOptions): Promise<Float32Array[]> {
-    const given = checkOptions(options, ['temperature', 'promptLengths', 'signal'], 'logprobs');
+    const given = checkOptions(options, ['temperature', 'promptLengths', 'precision', 'signal'], 'logprobs');
     const temperature = expectNumber('temperature', given.temperature ?? 1, { above: 0 });
+    const precision = expectOneOf('precision', given.precision ?? 'exact', SAMPLING_PRECISIONS);
     const signal = expectSignal('signal', given.signal);
     const checked = checkSequences('sequences', sequences, this.config);
     const prompts = checkPromptLengths(given.promptLengths, checked);
@@ -182,7 +179,9 @@ export class LanguageModel implements AsyncDisposable {
     signal?.throwIfAborted();
     if (checked.length === 0) return [];
     const scored = checked.map((tokens, index) => ({ tokens, promptLength: prompts[index]! }));
-    const result = await withSignal(signal, (handle) => native.logprobs(scored, temperature, handle));
+    const result = await withSignal(signal, (handle) =>
+      native.logprobs(scored, temperature, handle, precision),
+    );
     return result.logprobs;
   }
 

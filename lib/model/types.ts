@@ -11,7 +11,7 @@ export type Prompt = string | readonly ChatMessage[] | Int32Array;
 
 export type FinishReason = 'eos' | 'stop' | 'length';
 
-/** What a model samples with: `exact`, as it is trained; `int8`, several times as fast, its weights rounded to 8 bits. */
+/** What a model samples or scores with: `exact`, as it is trained; `int8`, several times as fast, weights rounded to 8 bits. */
 export type SamplingPrecision = (typeof SAMPLING_PRECISIONS)[number];
 export const SAMPLING_PRECISIONS = ['exact', 'int8'] as const;
 
@@ -39,6 +39,19 @@ export interface GenerateOptions {
   signal?: AbortSignal;
   /** Called after each decoding step with the number of tokens sampled so far and of sequences finished. */
   onProgress?: (progress: { tokens: number; finished: number; total: number }) => void;
+}
+
+export interface LogprobOptions {
+  /** The logits are divided by it (default 1). */
+  temperature?: number;
+  /**
+   * Of each sequence, how many tokens come before those to be scored (default 1 each): the head is computed for the
+   * tokens after them only.
+   */
+  promptLengths?: readonly number[];
+  /** Default `exact`. `int8`: of the weights that `generate` in int8 samples from, the same bits, several times as fast. */
+  precision?: SamplingPrecision;
+  signal?: AbortSignal;
 }
 
 export interface Completion {

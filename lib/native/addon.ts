@@ -169,11 +169,15 @@ export interface NativeModel {
     options: NativeGenerateOptions,
     handle: NativeHandle,
   ): Promise<NativeCompletion[]>;
-  /** Log-probabilities at `temperature` (logits divided by it). */
+  /**
+   * Log-probabilities at `temperature` (logits divided by it).
+   * @param precision `exact` (default): of what is trained; `int8`: of what samples in int8
+   */
   logprobs(
     sequences: NativeTrainSequence[],
     temperature: number,
     handle: NativeHandle,
+    precision?: 'exact' | 'int8',
   ): Promise<NativeLogprobs>;
   /** log p(candidate | prompt) for each prompt and candidate token: Float32Array of candidates.length each. */
   nextLogprobs(prompts: Int32Array[], candidates: Int32Array, handle: NativeHandle): Promise<Float32Array[]>;

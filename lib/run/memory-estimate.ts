@@ -41,6 +41,8 @@ export interface MemoryWorkload {
   weights?: number;
   /** What is sampled with (default exact): int8 takes a copy of the weights, and half of the key-value cache. */
   precision?: SamplingPrecision;
+  /** What a reference is scored in (default exact): int8 takes a copy of its weights while it is scored. */
+  referencePrecision?: SamplingPrecision;
   /** Bytes of the weights of a frozen reference (a KL term, or a judge); 0 without, or where it shares the policy's. */
   reference: number;
   /** What is trained, if it is an adapter. */
@@ -54,15 +56,16 @@ export interface MemoryEstimate {
   moments: number;
   activations: number;
   keyValueCache: number;
-  /** The copy for sampling in int8, where there is one. */
+  /** The copies for sampling and scoring in int8, where there are any. */
   rounded?: number;
   process: number;
   total: number;
 }
 
 export function estimateTrainingMemory(config: ModelConfig, workload: MemoryWorkload): MemoryEstimate {
-  const { adapter, reference, weights = weightBytes(config), precision } = workload;
-  const rounded = precision === 'int8' ? roundedBytes(config) : 0;
+  const { adapter, reference, weights = weightBytes(config) } = workload;
+  const { sampling, scoring } = copiesInInt8(config, workload);
+  const rounded = sampling + scoring;
   const trained = adapter ? adapterBytes(config, adapter) : weights;
   const parts = {
     weights: adapter ? weights + trained : weights,
@@ -75,19 +78,29 @@ export function estimateTrainingMemory(config: ModelConfig, workload: MemoryWork
     process: PROCESS_BYTES,
   };
   const sum = Object.values(parts).reduce((total, bytes) => total + bytes, 0);
-  // Sequences are sampled, then trained on: the cache is gone when activations are there, and so is the copy in int8.
-  return { ...parts, total: sum - Math.min(parts.activations, parts.keyValueCache + rounded) };
+  const { activations, keyValueCache } = parts;
+  const largest = Math.max(activations, bytesBeforeUpdate(config, workload));
+  return { ...parts, total: sum - (activations + keyValueCache + rounded) + largest };
+}
+
+type Rollout = Pick<MemoryWorkload, 'memoryBudget' | 'cachedTokens' | 'precision' | 'referencePrecision'>;
+
+/**
+ * Bytes that a step takes, at most, and gives back before its update takes the activations: sequences are sampled, with
+ * a cache and perhaps a copy in int8, then scored by the reference when the cache is gone.
+ */
+export function bytesBeforeUpdate(config: ModelConfig, rollout: Rollout): number {
+  const { sampling, scoring } = copiesInInt8(config, rollout);
+  return sampling + Math.max(keyValueCacheBytes(config, rollout), scoring);
+}
+
+function copiesInInt8(config: ModelConfig, { precision, referencePrecision }: Rollout) {
+  const bytes = (of?: SamplingPrecision) => (of === 'int8' ? roundedBytes(config) : 0);
+  return { sampling: bytes(precision), scoring: bytes(referencePrecision) };
 }
 
 /** Bytes of cached keys and values when they are most. */
-export function keyValueCacheBytes(
-  config: ModelConfig,
-  {
-    memoryBudget,
-    cachedTokens,
-    precision,
-  }: Pick<MemoryWorkload, 'memoryBudget' | 'cachedTokens' | 'precision'>,
-): number {
+function keyValueCacheBytes(config: ModelConfig, { memoryBudget, cachedTokens, precision }: Rollout): number {
   return Math.min(memoryBudget, cacheBytesPerToken(config, precision) * cachedTokens);
 }
 

@@ -31,6 +31,7 @@ export const DEFAULTS = {
   updatesPerBatch: 1,
   klForm: 'k2',
   klBeta: 0.05,
+  referencePrecision: 'exact',
 } as const;
 
 /** What differs in the tiny world: its model has 1.2 million parameters, its answers a handful of tokens. */

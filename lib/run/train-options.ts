@@ -127,6 +127,11 @@ const schema = z.strictObject({
     description: 'estimator of the KL to the starting model',
   }),
   klBeta: number({ group: LEARNING, description: 'weight of the KL; 0 is off' }, 0),
+  referencePrecision: choice(SAMPLING_PRECISIONS, {
+    group: LEARNING,
+    description:
+      'what the KL is to: the starting model itself (exact), or that model rounded to int8, faster',
+  }),
   compute: choice(COMPUTES, {
     group: LEARNING,
     description:
@@ -257,8 +262,10 @@ export function resumeTrainOptions(
     }
   }
   // What runs of earlier versions were silent about is what they did.
-  const { task, reportEvery, challengerWeight, loss, samplingRounds, overlongTokens, rollouts } = DEFAULTS;
-  const unsaid = { task, reportEvery, challengerWeight, loss, samplingRounds, overlongTokens, rollouts };
+  const { task, reportEvery, challengerWeight, loss, samplingRounds, overlongTokens } = DEFAULTS;
+  const { rollouts, referencePrecision } = DEFAULTS;
+  const earlier = { task, reportEvery, challengerWeight, loss, samplingRounds, overlongTokens };
+  const unsaid = { ...earlier, rollouts, referencePrecision };
   const options = parse({ ...unsaid, ...rest, ...given });
   if (typeof scheduleSteps !== 'number')
     throw invalid('scheduleSteps', 'a number in config.json', scheduleSteps);

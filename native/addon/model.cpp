@@ -193,7 +193,9 @@ class ModelObject : public Napi::ObjectWrap<ModelObject> {
           operation,
           [sequences = to_train_sequences(info[0], "sequences"),
            temperature = to_temperature(info[1], "temperature"),
-           operation](Model& model) { return score_sequences(model, sequences, temperature, *operation); },
+           precision = to_precision(info[3], "precision"), operation](Model& model) {
+            return score_sequences(model, sequences, temperature, *operation, precision);
+          },
           from_scores);
     });
   }

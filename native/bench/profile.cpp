@@ -96,6 +96,13 @@ Work work_of(const PanelDecode& a) {
 
 Work work_of(const Int8Head& a) { return int8_product(a.t, a.c, a.v); }
 
+// Without the logits.
+Work work_of(const Int8Logprob& a) {
+  Work work = int8_product(a.t, a.c, a.v);
+  work.bytes -= 4 * static_cast<double>(a.t) * static_cast<double>(a.v);
+  return work;
+}
+
 Work work_of(const AdamW& a) {
   const double count = static_cast<double>(a.count);
   return {14 * count, 4 * (a.gradient2 == nullptr ? 7 : 8) * count};
@@ -162,8 +169,8 @@ Kernels make_timed() {
   time_group<&Kernels::logprob_bf16, &LogprobKernels::forward, &LogprobKernels::backward>(
       k, "logprob bf16 forward", "logprob bf16 backward");
   time_group<&Kernels::quantize, &QuantizeKernels::decode>(k, "decode");
-  time_group<&Kernels::int8, &Int8Kernels::quantize, &Int8Kernels::forward, &Int8Kernels::head>(
-      k, "int8 quantize", "int8 forward", "int8 head");
+  time_group<&Kernels::int8, &Int8Kernels::quantize, &Int8Kernels::forward, &Int8Kernels::head,
+             &Int8Kernels::logprob>(k, "int8 quantize", "int8 forward", "int8 head", "int8 logprob");
   time_group<&Kernels::attention, &AttentionKernels::forward, &AttentionKernels::backward>(
       k, "attention forward", "attention backward");
   time_group<&Kernels::rmsnorm, &RmsNormKernels::forward, &RmsNormKernels::backward>(k, "rmsnorm forward",

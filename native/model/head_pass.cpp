@@ -37,8 +37,12 @@ std::vector<int64_t> cuts_between_groups(const ScoredRows& rows, const LossGradi
 }  // namespace
 
 HeadPass::HeadPass(Model& model, const std::vector<TrainSequence>& sequences, float temperature,
-                   const Operation& operation)
-    : model_(model), c_(model.config()), inverse_temperature_(1.0f / temperature), operation_(operation) {
+                   const Operation& operation, Precision precision)
+    : model_(model),
+      c_(model.config()),
+      inverse_temperature_(1.0f / temperature),
+      operation_(operation),
+      precision_(precision) {
   for (const TrainSequence& sequence : sequences) {
     const size_t count = sequence.tokens.size() - static_cast<size_t>(sequence.prompt_length);
     scores_.push_back({std::vector<float>(count), std::vector<float>(count)});
@@ -101,10 +105,18 @@ void HeadPass::forward(const ScoredRows& rows, const float* hidden, Block block,
   operation_.poll();
   const auto [first, count] = block.range;
   std::vector<float> logprobs(static_cast<size_t>(count)), entropies(logprobs.size());
-  model_.logprob().forward(
-      model_.exec(), {logprobs.data(), lse == nullptr ? nullptr : lse + first, entropies.data(), block.logits,
-                      hidden + first * c_.hidden, model_.panels(model_.parameters().head()),
-                      rows.targets.data() + first, count, c_.hidden, c_.vocab, inverse_temperature_});
+  const int head = model_.parameters().head();
+  const float* const states = hidden + first * c_.hidden;
+  const int32_t* const targets = rows.targets.data() + first;
+  if (precision_ == Precision::int8) {
+    model_.kernels().int8->logprob(
+        model_.exec(), {logprobs.data(), entropies.data(), states, model_.int8().panels(head), targets, count,
+                        c_.hidden, c_.vocab, inverse_temperature_});
+  } else {
+    model_.logprob().forward(model_.exec(), {logprobs.data(), lse == nullptr ? nullptr : lse + first,
+                                             entropies.data(), block.logits, states, model_.panels(head),
+                                             targets, count, c_.hidden, c_.vocab, inverse_temperature_});
+  }
   for (size_t i = 0; i < logprobs.size(); ++i) {
     for (const ScoredToken& use : *rows.uses[static_cast<size_t>(first) + i]) {
       SequenceScores& scores = scores_[static_cast<size_t>(use.sequence)];

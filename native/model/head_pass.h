@@ -26,11 +26,11 @@ struct ScoredRows {
 class HeadPass {
  public:
   HeadPass(Model& model, const std::vector<TrainSequence>& sequences, float temperature,
-           const Operation& operation);
+           const Operation& operation, Precision precision);
 
   // Before train(): how many rows a micro-batch has at most.
   void reserve(int64_t rows);
-  // hidden: those of the scored rows (T, C).
+  // hidden: those of the scored rows (T, C). Takes both precisions, train() the exact one.
   void score(const ScoredRows& rows, const float* hidden);
   // As score(), and adds the head's gradient to `gradients`; dhidden (T, C) is overwritten.
   void train(const ScoredRows& rows, const float* hidden, LossGradient& loss, Gradients& gradients,
@@ -56,6 +56,7 @@ class HeadPass {
   const ModelConfig& c_;
   const float inverse_temperature_;
   const Operation& operation_;
+  const Precision precision_;
   std::vector<SequenceScores> scores_;
   Buffer logits_;
 };

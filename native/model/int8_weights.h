@@ -1,5 +1,6 @@
-// The matrices of a model in 8 bits, for sampling (kernels/int8/int8.h): made from its weights, with the
-// adapter added where there is one, when they are asked for, and made anew where those have changed since.
+// The matrices of a model in 8 bits, for sampling and scoring (kernels/int8/int8.h): made from its weights,
+// with the adapter added where there is one, when they are asked for, and made anew where those have changed
+// since.
 #pragma once
 
 #include <cstdint>

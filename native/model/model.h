@@ -18,7 +18,7 @@
 namespace lsp {
 
 // What a forward pass multiplies with: the weights as they are held and computed with, as training does; or
-// int8 (int8_weights.h), for sampling.
+// int8 (int8_weights.h), for sampling and scoring.
 enum class Precision { exact, int8 };
 
 // How keys and values are cached then.

@@ -14,6 +14,20 @@ constexpr int64_t kBatchTokens = 1024;
 // Prompts whose next token is scored together: so many rows of logits exist at a time.
 constexpr int64_t kScoredTogether = 32;
 
+// Scoring in int8 leaves the copy of the weights as it found it: one that sampling made stays for sampling;
+// one that it made itself, of a reference that waits for the next step, is given back.
+class Int8Loan {
+ public:
+  explicit Int8Loan(Model& model) : model_(model), is_own_(model.int8().bytes() == 0) {}
+  ~Int8Loan() {
+    if (is_own_) model_.int8().clear();
+  }
+
+ private:
+  Model& model_;
+  const bool is_own_;
+};
+
 }  // namespace
 
 void check_tokens(const ModelConfig& config, const std::vector<int32_t>& tokens, const char* name) {
@@ -30,7 +44,8 @@ void check_tokens(const ModelConfig& config, const std::vector<int32_t>& tokens,
 }
 
 std::vector<SequenceScores> score_sequences(Model& model, const std::vector<TrainSequence>& sequences,
-                                            float temperature, const Operation& operation) {
+                                            float temperature, const Operation& operation,
+                                            Precision precision) {
   model.check_language_model();
   for (const TrainSequence& sequence : sequences) {
     check_tokens(model.config(), sequence.tokens, "sequences");
@@ -38,7 +53,10 @@ std::vector<SequenceScores> score_sequences(Model& model, const std::vector<Trai
         sequence.prompt_length >= 1 && sequence.prompt_length <= static_cast<int64_t>(sequence.tokens.size()),
         "INVALID_ARGUMENT", "Expected prompts of at least one token, no longer than their sequences.");
   }
-  return run_tree(model, sequences, nullptr, nullptr, {kBatchTokens, temperature, Keep::nothing}, operation);
+  const Int8Loan loan(model);
+  if (precision == Precision::int8) model.int8().refresh(model, operation);
+  return run_tree(model, sequences, nullptr, nullptr, {kBatchTokens, temperature, Keep::nothing, precision},
+                  operation);
 }
 
 namespace {

@@ -8,9 +8,12 @@
 
 namespace lsp {
 
-// Of the tokens after each sequence's prompt; temperature divides the logits. Ids are checked.
+// Of the tokens after each sequence's prompt; temperature divides the logits. Ids are checked. In int8 they
+// are the bits that generate() reports of what it sampled so; a model that has no copy of its weights in int8
+// has none afterwards.
 std::vector<SequenceScores> score_sequences(Model& model, const std::vector<TrainSequence>& sequences,
-                                            float temperature, const Operation& operation);
+                                            float temperature, const Operation& operation,
+                                            Precision precision = Precision::exact);
 
 // log p(candidate | prompt) at temperature 1, candidates.size() values per prompt.
 std::vector<std::vector<float>> score_next(Model& model, const std::vector<std::vector<int32_t>>& prompts,

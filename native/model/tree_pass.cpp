@@ -92,14 +92,18 @@ struct PieceSize {
   }
 };
 
+int64_t block_floats(const ModelConfig& c, const TreePassOptions& options) {
+  return kv_block_floats(c, cache_type(options.precision));
+}
+
 // What a piece's forward pass leaves for its backward pass.
 struct PieceMemory {
   Activations activations;
   Buffer cache, hidden;  // hidden states of the scored rows
 
-  PieceMemory(const ModelConfig& c, const PieceSize& size, Keep keep)
-      : activations(c, size.tokens, keep),
-        cache(size.blocks * kv_block_floats(c)),
+  PieceMemory(const ModelConfig& c, const PieceSize& size, const TreePassOptions& options)
+      : activations(c, size.tokens, options.keep),
+        cache(size.blocks * block_floats(c, options)),
         hidden(size.scored * c.hidden) {}
 };
 
@@ -120,8 +124,8 @@ struct OpenNode {
   Buffer sums;          // of its tokens: (T, layers, 2, K D)
   Path path;            // down to its last token
 
-  OpenNode(const ModelConfig& c, Piece contents, Keep keep)
-      : piece(std::move(contents)), memory(c, PieceSize(piece), keep) {}
+  OpenNode(const ModelConfig& c, Piece contents, const TreePassOptions& options)
+      : piece(std::move(contents)), memory(c, PieceSize(piece), options) {}
 };
 
 class TreePass {
@@ -136,7 +140,10 @@ class TreePass {
         gradients_(gradients),
         options_(options),
         operation_(operation),
-        head_(model, sequences, options.temperature, operation) {}
+        head_(model, sequences, options.temperature, operation, options.precision) {
+    LSP_CHECK(!training() || options.precision == Precision::exact, "INTERNAL",
+              "Expected exact products in a pass with gradients.");
+  }
 
   std::vector<SequenceScores> run(const std::vector<TreeStep>& steps) {
     std::vector<Piece> pieces;  // of the steps that run forward
@@ -149,7 +156,7 @@ class TreePass {
       all.include(size);
       if (!is_open) branches.include(size);
     }
-    memory_ = std::make_unique<PieceMemory>(c_, branches, options_.keep);
+    memory_ = std::make_unique<PieceMemory>(c_, branches, options_);
     if (training()) {
       gradient_memory_ = std::make_unique<GradientMemory>(c_, all);
       head_.reserve(all.scored);
@@ -171,15 +178,15 @@ class TreePass {
 
   void run_branches(const Piece& piece) {
     const TokenBatch batch =
-        layout_runs(piece.ids, piece.runs, path(), memory_->cache.data(), kv_block_floats(c_));
+        layout_runs(piece.ids, piece.runs, path(), memory_->cache.data(), block_floats(c_, options_));
     forward_piece(piece, batch, *memory_);
     if (training()) backward_piece(piece, batch, *memory_);
   }
 
   void open(Piece piece) {
-    auto node = std::make_unique<OpenNode>(c_, std::move(piece), options_.keep);
+    auto node = std::make_unique<OpenNode>(c_, std::move(piece), options_);
     node->batch = layout_runs(node->piece.ids, node->piece.runs, path(), node->memory.cache.data(),
-                              kv_block_floats(c_));
+                              block_floats(c_, options_));
     if (training()) carry_gradients(*node);
     node->path = extend_path(open_.empty() ? Path() : open_.back()->path, node->batch);
     if (training()) add_sums(*node);
@@ -221,7 +228,7 @@ class TreePass {
   int64_t sums_row() const { return c_.layers * 2 * c_.kv_size(); }
 
   void forward_piece(const Piece& piece, const TokenBatch& batch, PieceMemory& m) {
-    forward(model_, batch, m.activations, operation_);
+    forward(model_, batch, m.activations, operation_, options_.precision);
     for (int64_t i = 0; i < piece.scored.count(); ++i) {
       std::memcpy(m.hidden.data() + i * c_.hidden,
                   m.activations.hidden + piece.scored.rows[static_cast<size_t>(i)] * c_.hidden,
@@ -284,7 +291,7 @@ std::vector<SequenceScores> run_tree(Model& model, const std::vector<TrainSequen
   const TokenTree tree(sequences);
   const std::vector<TreeStep> steps = plan_tree(tree, options.capacity);
   const auto pass = [&](LossGradient* of, Keep keep) {
-    const TreePassOptions with{options.capacity, options.temperature, keep};
+    const TreePassOptions with{options.capacity, options.temperature, keep, options.precision};
     return TreePass(model, tree, sequences, of, gradients, with, operation).run(steps);
   };
   if (loss != nullptr && !loss->known() && !groups_are_whole(tree, steps, *loss))

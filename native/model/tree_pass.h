@@ -29,12 +29,14 @@ struct TreePassOptions {
   int64_t capacity;  // tokens
   float temperature;
   Keep keep;  // of the activations, for the backward pass
+  // int8: without a loss only, and the model's int8() must be up to date.
+  Precision precision = Precision::exact;
 };
 
-// Scores at `temperature`. With a `loss`, its gradient is added to `gradients`; both are null where there is
-// only a forward pass. A loss that has to be asked is asked in between, group by group, and costs no second
-// forward pass of the layers unless a group's scored rows lie in more than one micro-batch: then all groups
-// are scored first.
+// Scores at `temperature`, in int8 with the bits that sampling in int8 has. With a `loss`, its gradient is
+// added to `gradients`; both are null where there is only a forward pass. A loss that has to be asked is
+// asked in between, group by group, and costs no second forward pass of the layers unless a group's scored
+// rows lie in more than one micro-batch: then all groups are scored first.
 std::vector<SequenceScores> run_tree(Model& model, const std::vector<TrainSequence>& sequences,
                                      LossGradient* loss, Gradients* gradients, const TreePassOptions& options,
                                      const Operation& operation);

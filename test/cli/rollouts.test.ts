@@ -1,4 +1,4 @@
-/** Int8 rollouts on the command line: recorded, and resumed bit for bit. */
+/** Rollouts and a reference in int8 on the command line: recorded, and resumed bit for bit. */
 import { createHash } from 'node:crypto';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -23,7 +23,8 @@ const run = (out: string, steps: number, ...more: string[]) =>
       '--threads',
       '1',
     ],
-    ...['--schedule', 'constant', '--learning-rate', '1e-3', ...more],
+    ...['--schedule', 'constant', '--learning-rate', '1e-3', '--kl-beta', '0.01'],
+    ...['--reference-precision', 'int8', ...more],
   ]);
 const digest = (path: string) => createHash('sha256').update(readFileSync(path)).digest('hex');
 const outcome = (out: string) => {
@@ -39,15 +40,32 @@ const outcome = (out: string) => {
 test('a resumed run is the uninterrupted one, bit for bit, and records the mismatch', async () => {
   expect(await run('whole', 4)).toMatchObject({ code: 0 });
   expect(await run('half', 2)).toMatchObject({ code: 0 });
-  const other = await lsp(['train', '--resume', join(root, 'half'), '--steps', '4', '--rollouts', 'exact']);
-  expect(other.code).not.toBe(0);
-  expect(other.stderr).toMatch(/`--rollouts`|`rollouts`/);
+  for (const option of ['rollouts', 'reference-precision']) {
+    const other = await lsp([
+      'train',
+      '--resume',
+      join(root, 'half'),
+      '--steps',
+      '4',
+      `--${option}`,
+      'exact',
+    ]);
+    expect(other.code).not.toBe(0);
+    expect(other.stderr).toContain(`--${option}`);
+  }
   const resumed = await lsp(['train', '--resume', join(root, 'half'), '--steps', '4']);
   expect(resumed).toMatchObject({ code: 0 });
   expect(outcome('half')).toEqual(outcome('whole'));
-  const steps = values(outcome('whole').metrics) as { updated: boolean; mismatch: { kl: number } }[];
+  const steps = values(outcome('whole').metrics) as {
+    updated: boolean;
+    mismatch: { kl: number };
+    solver: { kl: number };
+  }[];
   expect(steps).toHaveLength(4);
   expect(steps.some(({ updated }) => updated)).toBe(true);
+  // The first step's reference is its sampler, not quite the trained policy.
+  expect(steps[0]!.solver.kl).not.toBe(0);
+  expect(Math.abs(steps[0]!.solver.kl)).toBeLessThan(0.01);
   for (const { mismatch } of steps) {
     expect(mismatch.kl).toBeGreaterThan(0);
     expect(mismatch.kl).toBeLessThan(0.01); // 0.0002 in training

@@ -1,9 +1,14 @@
 /** What a run's options mean for the dry step before it. */
-import { longestGroups, workloadOf } from '../../lib/cli/training/workload';
+import { longestGroups, tokensOf as rolloutOf, workloadOf } from '../../lib/cli/training/workload';
 import { SMOLLM2_135M } from '../../lib/bench';
 import type { ModelConfig } from '../../lib/model/types';
 import { resolveTrainOptions } from '../../lib/run/train-options';
-import { activationBytesPerToken } from '../../lib/run/memory-estimate';
+import { roundedBytes } from '../../lib/model/memory';
+import {
+  activationBytesPerToken,
+  bytesBeforeUpdate,
+  estimateTrainingMemory,
+} from '../../lib/run/memory-estimate';
 import { openModelSource, type ModelSource } from '../../lib/model/formats';
 import { resolveModelSource } from '../../lib/hub/source';
 
@@ -42,6 +47,47 @@ test('of activations that are computed again there is room for more of them', ()
 
 test('answers as long as the context leave a prompt of a token, which the learner refuses', () => {
   expect(tokensOf({ queries: 1, answers: 2, maxNewTokens: 10_000 })[0]!.prompt).toBe(1);
+});
+
+describe('copies in int8', () => {
+  const small = {
+    queries: 1,
+    answers: 2,
+    maxNewTokens: 16,
+    memoryBudget: 2 ** 27,
+    klBeta: 0.1,
+    task: 'instructions',
+  };
+  const settle = (options: object) => rolloutOf(config, resolveTrainOptions({ ...small, ...options }));
+  const before = (options: object) => bytesBeforeUpdate(config, settle(options));
+
+  test("are the sampler's beside the cache, then beside the reference's", () => {
+    const copy = roundedBytes(config);
+    const cache = before({});
+    expect(cache).toBeLessThan(copy);
+    expect(before({ rollouts: 'int8' })).toBe(copy + cache / 2); // keys and values in bf16
+    expect(before({ referencePrecision: 'int8' })).toBe(copy);
+    expect(before({ rollouts: 'int8', referencePrecision: 'int8' })).toBe(2 * copy);
+    const judged = { klBeta: 0, selfReward: 0.1, referencePrecision: 'int8' };
+    expect(before(judged)).toBe(cache); // a judge is exact
+  });
+
+  test('are part of what a run takes at most, where the activations are less', () => {
+    const totalOf = (options: object) => {
+      const estimate = estimateTrainingMemory(config, { ...settle(options), reference: 0 });
+      const { activations, total } = estimate;
+      return { activations, total, rounded: estimate.rounded ?? 0 };
+    };
+    const few = { activations: 'recompute' };
+    const exact = totalOf(few);
+    const both = totalOf({ ...few, rollouts: 'int8', referencePrecision: 'int8' });
+    expect(exact.rounded).toBe(0);
+    expect(both.rounded).toBe(2 * roundedBytes(config));
+    expect(both.activations).toBe(exact.activations);
+    expect(both.total - exact.total).toBe(both.rounded - exact.activations);
+    const budget = { memoryBudget: 2 ** 30, queries: 64, answers: 8 };
+    expect(totalOf({ ...budget, referencePrecision: 'int8' }).total).toBe(totalOf(budget).total);
+  });
 });
 
 describe('weights', () => {

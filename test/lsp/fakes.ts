@@ -8,6 +8,7 @@ import type {
   ChatMessage,
   Completion,
   GenerateOptions,
+  LogprobOptions,
   LossGradient,
   Prompt,
   TrainingGroup,
@@ -117,10 +118,7 @@ export class FakeModel implements PolicyModel {
     };
   }
 
-  async logprobs(
-    sequences: readonly Int32Array[],
-    options: { temperature?: number; promptLengths?: readonly number[]; signal?: AbortSignal } = {},
-  ): Promise<Float32Array[]> {
+  async logprobs(sequences: readonly Int32Array[], options: LogprobOptions = {}): Promise<Float32Array[]> {
     options.signal?.throwIfAborted();
     await pause();
     return sequences.map((sequence, index) => {

@@ -208,6 +208,15 @@ describe('scoring and training', () => {
     maxGradNorm: 1,
   };
 
+  test('scores are exact or in int8', async () => {
+    const scores = (precision: unknown) =>
+      model.logprobs([{ tokens, promptLength: 1 }], 1, handle(), precision as never);
+    for (const precision of ['bf16', '', 8, null])
+      expect(await codeOf(scores(precision))).toBe('INVALID_ARGUMENT');
+    expect(await scores(undefined)).toEqual(await scores('exact'));
+    expect(await scores('int8')).not.toEqual(await scores('exact'));
+  });
+
   test('a temperature must leave the logits finite', async () => {
     for (const temperature of [...NO_NUMBERS, 0, -1, 1e-40, Infinity]) {
       await expect(

@@ -107,6 +107,7 @@ export function makeTrainer(options: TrainOptions, parts: TrainerParts): LspTrai
     measureKl: game.measureKl,
     updatesPerBatch: options.updatesPerBatch,
     rollouts: options.rollouts,
+    referencePrecision: options.referencePrecision,
     seed,
     checkpoint: parts.checkpoint,
     onPhase: parts.onPhase,

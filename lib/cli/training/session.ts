@@ -19,7 +19,7 @@ import { RewardModel } from '../../rewards/reward-model';
 import type { Checkpoint } from '../../run/checkpoints';
 import { statusOf } from '../../disk/files';
 import { fingerprintModel, verifyStartingModel, type StartingModel } from '../../model/fingerprint';
-import { keyValueCacheBytes } from '../../run/memory-estimate';
+import { bytesBeforeUpdate } from '../../run/memory-estimate';
 import { RunDirectory } from '../../run/run-directory';
 import { loraOf, weightTypeOf } from '../../run/lora-options';
 import { resolveTrainOptions, resumeTrainOptions, type TrainOptions } from '../../run/train-options';
@@ -268,7 +268,7 @@ class Session {
   /** Takes all memory that the run will need, so that it fails now or not at all. */
   async #rehearse(options: TrainOptions, { config }: LanguageModel, learner: Learner): Promise<void> {
     await learner.rehearse(longestGroups(config, options), {
-      cacheBytes: keyValueCacheBytes(config, tokensOf(config, options)),
+      cacheBytes: bytesBeforeUpdate(config, tokensOf(config, options)),
       signal: this.#signal,
     });
   }

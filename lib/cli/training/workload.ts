@@ -5,7 +5,7 @@ import type { ModelConfig, TrainingGroup } from '../../model/types';
 import { adapterSizeOf, weightTypeOf } from '../../run/lora-options';
 import { activationBytesPerToken, type MemoryWorkload } from '../../run/memory-estimate';
 import type { TrainOptions } from '../../run/train-options';
-import { needsReference } from './games';
+import { measuresKl, needsReference } from './games';
 
 /** A reference beside all weights is frozen, and only reads: it can stay as its file has it, with the same bits. */
 export const REFERENCE_TYPE: WeightType = 'stored';
@@ -37,7 +37,13 @@ export function longestGroups(config: ModelConfig, options: TrainOptions): Train
 
 type TokenWorkload = Pick<
   MemoryWorkload,
-  'cachedTokens' | 'trainedTokens' | 'longestTokens' | 'memoryBudget' | 'gradientCheckpointing' | 'precision'
+  | 'cachedTokens'
+  | 'trainedTokens'
+  | 'longestTokens'
+  | 'memoryBudget'
+  | 'gradientCheckpointing'
+  | 'precision'
+  | 'referencePrecision'
 >;
 
 /** What a step has of tokens. */
@@ -54,6 +60,7 @@ export function tokensOf(config: ModelConfig, options: TrainOptions): TokenWorkl
     memoryBudget: memoryBudget ?? defaultMemoryBudget(),
     gradientCheckpointing: options.activations === 'recompute',
     precision: options.rollouts,
+    referencePrecision: measuresKl(options) ? options.referencePrecision : 'exact',
   };
 }
 

@@ -51,24 +51,28 @@ void bench_head(Bencher& bencher) {
                                                   static_cast<const float*>(wide.data()), c, v});
   };
   bencher.run("quantize " + sizes({{"K", c}, {"N", v}}), 0, static_cast<double>(9 * v * c), quantize);
+  const Int8Panels weight{reinterpret_cast<const uint8_t*>(values.data()), scale.data()};
   for (const int64_t t : bencher.rows) {
-    if (t >= kTrainingRows) continue;
-    Buffer hidden = filled(t * c), lse(t), entropy(t), logits(t * v);
+    Buffer hidden = filled(t * c), lse(t), entropy(t), logprob(t);
+    if (t >= kTrainingRows) {
+      const std::vector<int32_t> targets(static_cast<size_t>(t), static_cast<int32_t>(v / 2));
+      bencher.run(
+          "logprob " + sizes({{"T", t}, {"C", c}, {"V", v}}), 2.0 * static_cast<double>(t * c * v),
+          static_cast<double>(bytes + 4 * t * c),
+          [&] {
+            bencher.kernels.int8->logprob(bencher.exec, {logprob.data(), entropy.data(), hidden.data(),
+                                                         weight, targets.data(), t, c, v, 1.0f});
+          },
+          Arithmetic::int8);
+      continue;
+    }
+    Buffer logits(t * v);
     bencher.run(
         "head " + sizes({{"T", t}, {"C", c}, {"V", v}}), 2.0 * static_cast<double>(t * c * v),
         static_cast<double>(bytes + 4 * t * (c + v)),
         [&] {
-          bencher.kernels.int8->head(bencher.exec,
-                                     {lse.data(),
-                                      entropy.data(),
-                                      nullptr,
-                                      logits.data(),
-                                      hidden.data(),
-                                      {reinterpret_cast<const uint8_t*>(values.data()), scale.data()},
-                                      t,
-                                      c,
-                                      v,
-                                      1.0f});
+          bencher.kernels.int8->head(bencher.exec, {lse.data(), entropy.data(), nullptr, logits.data(),
+                                                    hidden.data(), weight, t, c, v, 1.0f});
         },
         Arithmetic::int8);
   }

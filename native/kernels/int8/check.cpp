@@ -212,17 +212,21 @@ void check_narrow(Checker& checker, int64_t n, int64_t k) {
 void check_head(Checker& checker, int64_t t, int64_t hidden, int64_t v) {
   checker.test("head " + shape_text({{"T", t}, {"C", hidden}, {"V", v}}), [&](Case& c) {
     Problem p(t, hidden, {v});
+    std::vector<int32_t> targets;
+    for (int64_t row = 0; row < t; ++row) targets.push_back(static_cast<int32_t>((7 * row + 1) % v));
     const Tensors results = checker.sweep(
-        c, p.work(),
+        c, 2 * p.work(),
         [&](const Kernels& kernels, Exec& exec) {
           const std::vector<float> panels = to_panels(p.weight[0], v, hidden);
           const Quantized weight = quantized(kernels, exec, panels.data(), v, hidden);
-          Tensors out{{"lse", {t}, std::vector<float>(t)},
-                      {"entropy", {t}, std::vector<float>(t)},
-                      {"tempered lse", {t}, std::vector<float>(t)},
-                      {"logits", {t, v}, std::vector<float>(t * v)}};
+          Tensors out{
+              {"lse", {t}, std::vector<float>(t)},          {"entropy", {t}, std::vector<float>(t)},
+              {"tempered lse", {t}, std::vector<float>(t)}, {"logits", {t, v}, std::vector<float>(t * v)},
+              {"logprob", {t}, std::vector<float>(t)},      {"tempered entropy", {t}, std::vector<float>(t)}};
           kernels.int8->head(exec, {out[0].values.data(), out[1].values.data(), out[2].values.data(),
                                     out[3].values.data(), p.x.data(), weight.panels(), t, hidden, v, 0.5f});
+          kernels.int8->logprob(exec, {out[4].values.data(), out[5].values.data(), p.x.data(),
+                                       weight.panels(), targets.data(), t, hidden, v, 0.5f});
           return out;
         },
         variants(checker));
@@ -232,7 +236,13 @@ void check_head(Checker& checker, int64_t t, int64_t hidden, int64_t v) {
     const reference::RowTotals totals = reference::row_totals(logits.values.data(), t, v);
     std::vector<float> halves = logits.values;
     for (float& logit : halves) logit *= 0.5f;
-    c.close(find(results, "tempered lse"), reference::row_totals(halves.data(), t, v).lse, 16);
+    const reference::RowTotals tempered = reference::row_totals(halves.data(), t, v);
+    c.close(find(results, "tempered lse"), tempered.lse, 16);
+    c.close(find(results, "tempered entropy"), tempered.entropy, 32);
+    std::vector<float> logprobs;
+    for (int64_t row = 0; row < t; ++row)
+      logprobs.push_back(halves[row * v + targets[row]] - find(results, "tempered lse").values[row]);
+    c.same_bits(find(results, "logprob"), {"logprob", {t}, logprobs}, "logit and lse of the head");
     c.close(find(results, "lse"), totals.lse, 16);
     c.close(find(results, "entropy"), totals.entropy, 32);
   });
@@ -264,6 +274,7 @@ void check(Checker& checker) {
   check_head(checker, 1, 40, 3);
   check_head(checker, 5, 96, 1100);
   check_head(checker, 33, 64, 513);
+  check_head(checker, 131, 64, 600);  // more rows than are scored together
 }
 
 const Registration registration("int8", check);

@@ -260,6 +260,18 @@ static void int8_forward(Exec& exec, const Int8Forward& f) {
   });
 }
 
+// Rows by one chunk of the vocabulary, whose logits begin at y; the chunk after it begins at column `next`.
+static void chunk_logits(const Inputs& inputs, int64_t first, int64_t rows, const Int8Panels& weight,
+                         int64_t k, int64_t begin, int64_t end, int64_t next, float* y, int64_t y_row) {
+  for (int64_t column = begin; column < end; column += kPanel) {
+    const int64_t then = column + kPanel < end ? column + kPanel : next;
+    int8_product(
+        inputs, first, rows, k,
+        {panel_bytes(weight, column / kPanel, k), weight.scale + column,
+         panel_bytes(weight, then / kPanel, k), y + column - begin, y_row, min_of(kPanel, end - column)});
+  }
+}
+
 static void int8_head(Exec& exec, const Int8Head& f) {
   if (f.t == 0) return;
   const Inputs inputs = inputs_of(exec, f.hidden, f.c, f.t, f.c);
@@ -271,13 +283,8 @@ static void int8_head(Exec& exec, const Int8Head& f) {
   for_units(exec, ceil_div(f.t, rows_each) * chunks, [&](int64_t unit, int64_t next, int) {
     const int64_t chunk = unit % chunks, begin = chunk * kVocabChunk, end = min_of(f.v, begin + kVocabChunk);
     const int64_t first = unit / chunks * rows_each, rows = min_of(rows_each, f.t - first);
-    for (int64_t column = begin; column < end; column += kPanel) {
-      const int64_t then = column + kPanel < end ? column + kPanel : next % chunks * kVocabChunk;
-      int8_product(inputs, first, rows, f.c,
-                   {panel_bytes(f.weight, column / kPanel, f.c), f.weight.scale + column,
-                    panel_bytes(f.weight, then / kPanel, f.c), f.logits + first * f.v + column, f.v,
-                    min_of(kPanel, f.v - column)});
-    }
+    chunk_logits(inputs, first, rows, f.weight, f.c, begin, end, next % chunks * kVocabChunk,
+                 f.logits + first * f.v + begin, f.v);
     for (int64_t row = first; row < first + rows; ++row) {
       const float* logits = f.logits + row * f.v + begin;
       stats[chunk * f.t + row] = chunk_stats(logits, end - begin, 1.0f);
@@ -292,8 +299,36 @@ static void int8_head(Exec& exec, const Int8Head& f) {
   });
 }
 
+// A chunk of the weight stays in the second-level cache while blocks of rows pass; so do a block's logits.
+static void int8_logprob(Exec& exec, const Int8Logprob& f) {
+  if (f.t == 0) return;
+  constexpr int64_t kRows = 128;
+  const Inputs inputs = inputs_of(exec, f.hidden, f.c, f.t, f.c);
+  const int64_t chunks = vocab_chunks(f.v), blocks = ceil_div(f.t, kRows), rows_each = ceil_div(f.t, blocks);
+  ChunkStats* stats = reinterpret_cast<ChunkStats*>(exec.shared(0, kStatsFloats * chunks * f.t));
+  float* targets = exec.shared(1, f.t);
+  exec.reserve_local(rows_each * kVocabChunk);
+  for_units(exec, chunks * blocks, [&](int64_t unit, int64_t next, int worker) {
+    const int64_t chunk = unit / blocks, begin = chunk * kVocabChunk, end = min_of(f.v, begin + kVocabChunk);
+    const int64_t first = unit % blocks * rows_each, rows = min_of(rows_each, f.t - first);
+    float* logits = exec.local(worker);
+    chunk_logits(inputs, first, rows, f.weight, f.c, begin, end, next / blocks * kVocabChunk, logits,
+                 kVocabChunk);
+    for (int64_t row = first; row < first + rows; ++row, logits += kVocabChunk) {
+      stats[chunk * f.t + row] = chunk_stats(logits, end - begin, f.inverse_temperature);
+      const int64_t target = f.targets[row];
+      if (target >= begin && target < end) targets[row] = logits[target - begin] * f.inverse_temperature;
+    }
+  });
+  parallel_for(exec, f.t, [&](int64_t row, int) {
+    const RowStats all = combine_chunks(stats + row, chunks, f.t);
+    f.logprob[row] = targets[row] - all.lse;
+    f.entropy[row] = all.entropy;
+  });
+}
+
 extern const Int8Kernels int8_kernels;
-const Int8Kernels int8_kernels = {int8_quantize, int8_forward, int8_head};
+const Int8Kernels int8_kernels = {int8_quantize, int8_forward, int8_head, int8_logprob};
 
 }  // namespace LSP_ISA
 }  // namespace lsp

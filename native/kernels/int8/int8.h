@@ -1,5 +1,5 @@
-// int8: products of activations with weights in 8 bits, for sampling: four times less memory to read than
-// f32, and four times the multiplications a cycle where the processor has instructions for it.
+// int8: products of activations with weights in 8 bits, for sampling and scoring: four times less memory to
+// read than f32, and four times the multiplications a cycle where the processor has instructions for it.
 //
 // Dimensions: T tokens (rows of x and y), K input features, N output features, G = ceil(K/64) groups.
 //
@@ -71,10 +71,23 @@ struct Int8Head {
   float inverse_temperature;
 };
 
+// The LM head's log-probabilities and entropies of many rows, as logprob.h defines them, without their logits
+// in memory. The bits of Int8Head's logits and (tempered) lse: logprob = inverse_temperature logit - lse.
+struct Int8Logprob {
+  float* logprob;       // (T)
+  float* entropy;       // (T), nats, at the temperature
+  const float* hidden;  // (T, C)
+  Int8Panels weight;
+  const int32_t* targets;  // (T)
+  int64_t t, c, v;
+  float inverse_temperature;
+};
+
 struct Int8Kernels {
   void (*quantize)(Exec&, const Int8Quantize&);
   void (*forward)(Exec&, const Int8Forward&);
   void (*head)(Exec&, const Int8Head&);
+  void (*logprob)(Exec&, const Int8Logprob&);
 };
 
 }  // namespace lsp

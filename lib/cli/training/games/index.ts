@@ -25,5 +25,10 @@ export function gameOf({ task }: Pick<TrainOptions, 'task'>): Game {
 
 /** Whether a run keeps the frozen starting model: for the KL, or as a judge. */
 export function needsReference(options: TrainOptions): boolean {
-  return options.klBeta > 0 || options.selfReward > 0 || gameOf(options).measureKl;
+  return options.selfReward > 0 || measuresKl(options);
+}
+
+/** Whether a run scores its answers under the starting model. */
+export function measuresKl(options: TrainOptions): boolean {
+  return options.klBeta > 0 || gameOf(options).measureKl;
 }
