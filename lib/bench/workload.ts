@@ -8,7 +8,13 @@ import { DEFAULT_MAX_WEIGHT, importanceWeights } from '../learn/importance';
 import { Learner, type LearnerOptions } from '../learn/learner';
 import { LanguageModel, type LanguageModelLoadOptions } from '../model/language-model';
 import type { Compute } from '../model/loading';
-import type { Completion, GenerateOptions, LossGradient, TrainingGroup } from '../model/types';
+import type {
+  Completion,
+  GenerateOptions,
+  LogprobOptions,
+  LossGradient,
+  TrainingGroup,
+} from '../model/types';
 import { loadAddon } from '../native/load';
 import { expectInteger, expectOneOf } from '../options';
 import type { Workload } from './operations';
@@ -16,7 +22,8 @@ import { withTimedKernels } from './profile';
 
 /**
  * `exact`: f32, all weights are trained. `lora`: f32, an adapter of rank 16 on all projections is trained. `fast`: the
- * same with rollouts in int8, whose tokens the update weighs, and bf16 where the processor has instructions for it.
+ * same with rollouts in int8, whose tokens the update weighs, and bf16 where the processor has instructions for it; where
+ * it has none, the reference is in int8, too.
  */
 export type BenchMode = (typeof BENCH_MODES)[number];
 export const BENCH_MODES = ['exact', 'lora', 'fast'] as const;
@@ -157,7 +164,10 @@ export async function* timeSteps(
     const completions = await model.generate(prompts, { ...options, seed: step });
     const rolledOut = performance.now();
     onPhaseEnd?.('rollout');
-    const references = await logprobsOf(reference, prompts, completions, signal);
+    const references = await logprobsOf(reference, prompts, completions, {
+      precision: mode === 'fast' && model.compute === 'f32' ? 'int8' : 'exact',
+      ...(signal && { signal }),
+    });
     const referenced = performance.now();
     onPhaseEnd?.('reference');
     const groups: TrainingGroup[] = completions.map((group, i) => ({
@@ -188,13 +198,13 @@ async function logprobsOf(
   model: LanguageModel,
   prompts: readonly Int32Array[],
   completions: readonly Completion[][],
-  signal?: AbortSignal,
+  options: LogprobOptions,
 ): Promise<Float32Array[][]> {
   const sequences = completions.flatMap((group, i) =>
     group.map(({ tokens }) => Int32Array.of(...prompts[i]!, ...tokens)),
   );
   const promptLengths = completions.flatMap((group, i) => group.map(() => prompts[i]!.length));
-  const flat = await model.logprobs(sequences, { promptLengths, ...(signal && { signal }) });
+  const flat = await model.logprobs(sequences, { ...options, promptLengths });
   let next = 0;
   return completions.map((group) => group.map(() => flat[next++]!));
 }
