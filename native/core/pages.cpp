@@ -7,6 +7,7 @@
 #include <iterator>
 #include <map>
 #include <mutex>
+#include <vector>
 
 namespace lsp {
 
@@ -31,39 +32,44 @@ class Slab {
  public:
   static constexpr int64_t kBytes = 2 * kLargestPiece;
 
-  explicit Slab(char* memory) : memory_(memory) { free_[0] = kBytes; }
+  explicit Slab(char* memory) : memory_(memory), free_{{0, kBytes}} {}
 
   char* take(int64_t bytes) {
-    for (auto range = free_.begin(); range != free_.end(); ++range) {
-      const auto [offset, length] = *range;
-      if (length < bytes) continue;
-      free_.erase(range);
-      if (length > bytes) free_[offset + bytes] = length - bytes;
-      if (offset < used_)
-        std::memset(memory_ + offset, 0, static_cast<size_t>(std::min(used_ - offset, bytes)));
-      used_ = std::max(used_, offset + bytes);
-      return memory_ + offset;
-    }
-    return nullptr;
+    free_.reserve(static_cast<size_t>(pieces_) + 2);  // giving the piece back must not fail
+    const auto range = std::find_if(free_.begin(), free_.end(),
+                                    [&](const Range& each) { return each.end - each.begin >= bytes; });
+    if (range == free_.end()) return nullptr;
+    ++pieces_;
+    const int64_t begin = range->begin, end = begin + bytes;
+    range->begin = end;
+    if (range->begin == range->end) free_.erase(range);
+    if (begin < used_) std::memset(memory_ + begin, 0, static_cast<size_t>(std::min(used_, end) - begin));
+    used_ = std::max(used_, end);
+    return memory_ + begin;
   }
 
   void give(char* piece, int64_t bytes) {
-    int64_t begin = piece - memory_, end = begin + bytes;
-    const auto next = free_.lower_bound(begin);
-    if (next != free_.begin()) {
-      const auto before = std::prev(next);
-      if (before->first + before->second == begin) begin = before->first;
+    const int64_t begin = piece - memory_, end = begin + bytes;
+    auto range =
+        std::find_if(free_.begin(), free_.end(), [&](const Range& each) { return each.end >= begin; });
+    if (range != free_.end() && range->end == begin) {
+      range->end = end;
+    } else if (range != free_.end() && range->begin == end) {
+      range->begin = begin;
+    } else {
+      range = free_.insert(range, {begin, end});
     }
-    if (next != free_.end() && next->first == end) {
-      end += next->second;
+    const auto next = range + 1;
+    if (next != free_.end() && next->begin == range->end) {
+      range->end = next->end;
       free_.erase(next);
     }
-    free_[begin] = end - begin;
-    give_back(std::max(begin, (piece - memory_) / kHugePage * kHugePage),
-              std::min(end, round_up(piece - memory_ + bytes, kHugePage)));
+    --pieces_;
+    give_back(std::max(range->begin, begin / kHugePage * kHugePage),
+              std::min(range->end, round_up(end, kHugePage)));
   }
 
-  bool is_empty() const { return free_.size() == 1 && free_.begin()->second == kBytes; }
+  bool is_empty() const { return pieces_ == 0; }
 
  private:
   // The huge pages in [begin, end).
@@ -73,9 +79,14 @@ class Slab {
     if (begin < end) madvise(memory_ + begin, static_cast<size_t>(end - begin), MADV_DONTNEED);
   }
 
+  struct Range {
+    int64_t begin, end;
+  };
+
   char* const memory_;
-  std::map<int64_t, int64_t> free_;  // length by offset
-  int64_t used_ = 0;                 // from here on nothing was ever written
+  std::vector<Range> free_;  // in order, never side by side
+  int64_t pieces_ = 0;
+  int64_t used_ = 0;  // from here on nothing was ever written
 };
 
 struct Slabs {

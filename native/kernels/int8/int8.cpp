@@ -302,9 +302,10 @@ static void int8_head(Exec& exec, const Int8Head& f) {
 // A chunk of the weight stays in the second-level cache while blocks of rows pass; so do a block's logits.
 static void int8_logprob(Exec& exec, const Int8Logprob& f) {
   if (f.t == 0) return;
-  constexpr int64_t kRows = 128;
+  constexpr int64_t kLogprobRows = 128;
   const Inputs inputs = inputs_of(exec, f.hidden, f.c, f.t, f.c);
-  const int64_t chunks = vocab_chunks(f.v), blocks = ceil_div(f.t, kRows), rows_each = ceil_div(f.t, blocks);
+  const int64_t chunks = vocab_chunks(f.v), blocks = ceil_div(f.t, kLogprobRows),
+                rows_each = ceil_div(f.t, blocks);
   ChunkStats* stats = reinterpret_cast<ChunkStats*>(exec.shared(0, kStatsFloats * chunks * f.t));
   float* targets = exec.shared(1, f.t);
   exec.reserve_local(rows_each * kVocabChunk);
