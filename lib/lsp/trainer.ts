@@ -76,7 +76,7 @@ export interface TrainingOptions {
    */
   rollouts?: SamplingPrecision | RolloutOptions;
   /**
-   * What the reference is scored in: `exact` (default), or `int8`, several times as fast where the processor multiplies
+   * What the reference is scored in: `exact` (default), or `int8`, about twice as fast where the processor multiplies
    * in f32. The KL is then to the policy that the reference's rounded weights sample. Without a KL it changes nothing.
    */
   referencePrecision?: SamplingPrecision;

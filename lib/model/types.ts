@@ -11,7 +11,7 @@ export type Prompt = string | readonly ChatMessage[] | Int32Array;
 
 export type FinishReason = 'eos' | 'stop' | 'length';
 
-/** What a model samples or scores with: `exact`, as it is trained; `int8`, several times as fast, weights rounded to 8 bits. */
+/** What a model samples or scores with: `exact`, as it is trained; `int8`, its weights rounded to 8 bits, which is faster. */
 export type SamplingPrecision = (typeof SAMPLING_PRECISIONS)[number];
 export const SAMPLING_PRECISIONS = ['exact', 'int8'] as const;
 
@@ -49,7 +49,7 @@ export interface LogprobOptions {
    * tokens after them only.
    */
   promptLengths?: readonly number[];
-  /** Default `exact`. `int8`: of the weights that `generate` in int8 samples from, the same bits, several times as fast. */
+  /** Default `exact`. `int8`: of the weights that `generate` in int8 samples from, the same bits, about twice as fast. */
   precision?: SamplingPrecision;
   signal?: AbortSignal;
 }

@@ -1,5 +1,7 @@
 // Buffers of all sizes, made and freed in any order: each is zero at first and nobody else's.
 #include <algorithm>
+#include <iterator>
+#include <string>
 #include <vector>
 
 #include "check/check.h"
@@ -14,7 +16,7 @@ namespace {
 
 // From the heap, pieces of pages, and pages of their own.
 constexpr int64_t kSizes[] = {
-    1, 1000, 16383, 16384, 331776, 884736, kLargestPiece / 4 - 16, kLargestPiece / 4};
+    1, 1000, 16352, 16368, 331776, 884736, kLargestPiece / 4 - 16, kLargestPiece / 4};
 
 struct Marked {
   Buffer buffer;

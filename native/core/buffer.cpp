@@ -11,8 +11,12 @@ namespace lsp {
 
 namespace {
 
-// Smaller ones come from the heap.
+// Smaller ones come from the heap; so do those that a sanitizer is to watch the ends of.
+#if defined(__SANITIZE_ADDRESS__)
+constexpr int64_t kSmallestPiece = kLargestPiece + 1;
+#else
 constexpr int64_t kSmallestPiece = int64_t{64} << 10;
+#endif
 
 // In front of the data, in a cache line of its own, lies the length of all.
 constexpr int64_t kHeader = 64;

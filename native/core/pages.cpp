@@ -7,6 +7,7 @@
 #include <iterator>
 #include <map>
 #include <mutex>
+#include <new>
 #include <vector>
 
 namespace lsp {
@@ -27,6 +28,12 @@ void unmap(char* memory, int64_t bytes) {
   if (bytes > 0) munmap(memory, static_cast<size_t>(bytes));
 }
 
+// A piece, of which the first `used` bytes are to be cleared.
+struct Piece {
+  char* memory;
+  int64_t used;
+};
+
 // A shared mapping. Its pieces begin at the lowest place that is free.
 class Slab {
  public:
@@ -34,18 +41,18 @@ class Slab {
 
   explicit Slab(char* memory) : memory_(memory), free_{{0, kBytes}} {}
 
-  char* take(int64_t bytes) {
+  Piece take(int64_t bytes) {
     free_.reserve(static_cast<size_t>(pieces_) + 2);  // giving the piece back must not fail
     const auto range = std::find_if(free_.begin(), free_.end(),
                                     [&](const Range& each) { return each.end - each.begin >= bytes; });
-    if (range == free_.end()) return nullptr;
+    if (range == free_.end()) return {nullptr, 0};
     ++pieces_;
     const int64_t begin = range->begin, end = begin + bytes;
     range->begin = end;
     if (range->begin == range->end) free_.erase(range);
-    if (begin < used_) std::memset(memory_ + begin, 0, static_cast<size_t>(std::min(used_, end) - begin));
+    const int64_t used = std::clamp<int64_t>(used_ - begin, 0, bytes);
     used_ = std::max(used_, end);
-    return memory_ + begin;
+    return {memory_ + begin, used};
   }
 
   void give(char* piece, int64_t bytes) {
@@ -72,11 +79,17 @@ class Slab {
   bool is_empty() const { return pieces_ == 0; }
 
  private:
-  // The huge pages in [begin, end).
+  // The huge pages in [begin, end). Elsewhere than on Linux they may keep their content.
   void give_back(int64_t begin, int64_t end) {
     begin = round_up(begin, kHugePage);
     end = end / kHugePage * kHugePage;
-    if (begin < end) madvise(memory_ + begin, static_cast<size_t>(end - begin), MADV_DONTNEED);
+    if (begin >= end) return;
+    const int failed = madvise(memory_ + begin, static_cast<size_t>(end - begin), MADV_DONTNEED);
+#ifdef __linux__
+    if (failed == 0 && end >= used_) used_ = std::min(used_, begin);
+#else
+    static_cast<void>(failed);
+#endif
   }
 
   struct Range {
@@ -86,12 +99,51 @@ class Slab {
   char* const memory_;
   std::vector<Range> free_;  // in order, never side by side
   int64_t pieces_ = 0;
-  int64_t used_ = 0;  // from here on nothing was ever written
+  int64_t used_ = 0;  // from here on all is zero
 };
 
-struct Slabs {
-  std::mutex mutex;
-  std::map<char*, Slab> by_address;
+class Slabs {
+ public:
+  Piece take(int64_t bytes) {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    try {
+      for (auto& [memory, slab] : slabs_)
+        if (const Piece piece = slab.take(bytes); piece.memory != nullptr) return piece;
+    } catch (const std::bad_alloc&) {
+      return {nullptr, 0};
+    }
+    return take_from_new(bytes);
+  }
+
+  void give(char* piece, int64_t bytes) {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    const auto of = std::prev(slabs_.upper_bound(piece));
+    of->second.give(piece, bytes);
+    if (!of->second.is_empty()) return;
+    // One is kept, without its pages, for a buffer that comes and goes.
+    const auto is_kept = [&](const auto& other) {
+      return other.first != of->first && other.second.is_empty();
+    };
+    if (std::none_of(slabs_.begin(), slabs_.end(), is_kept)) return;
+    unmap_pages(of->first, Slab::kBytes);
+    slabs_.erase(of);
+  }
+
+ private:
+  Piece take_from_new(int64_t bytes) {
+    char* const memory = static_cast<char*>(map_pages(Slab::kBytes));
+    if (memory == nullptr) return {nullptr, 0};
+    try {
+      return slabs_.emplace(memory, memory).first->second.take(bytes);
+    } catch (const std::bad_alloc&) {
+      slabs_.erase(memory);
+      unmap_pages(memory, Slab::kBytes);
+      return {nullptr, 0};
+    }
+  }
+
+  std::mutex mutex_;
+  std::map<char*, Slab> slabs_;  // by address
 };
 
 // Never destroyed: other threads may still compute when the process ends.
@@ -121,24 +173,13 @@ void unmap_pages(void* memory, int64_t bytes) {
 
 void* take_piece(int64_t bytes) {
   bytes = round_up(bytes, kLine);
-  Slabs& all = slabs();
-  const std::lock_guard<std::mutex> lock(all.mutex);
-  for (auto& [address, slab] : all.by_address)
-    if (char* piece = slab.take(bytes)) return piece;
-  char* const memory = static_cast<char*>(map_pages(Slab::kBytes));
-  if (memory == nullptr) return nullptr;
-  return all.by_address.emplace(memory, memory).first->second.take(bytes);
+  const Piece piece = slabs().take(bytes);
+  if (piece.used > 0) std::memset(piece.memory, 0, static_cast<size_t>(piece.used));
+  return piece.memory;
 }
 
 void give_piece(void* memory, int64_t bytes) {
-  Slabs& all = slabs();
-  const std::lock_guard<std::mutex> lock(all.mutex);
-  const auto slab = std::prev(all.by_address.upper_bound(static_cast<char*>(memory)));
-  slab->second.give(static_cast<char*>(memory), round_up(bytes, kLine));
-  if (!slab->second.is_empty()) return;
-  char* const address = slab->first;
-  all.by_address.erase(slab);
-  unmap_pages(address, Slab::kBytes);
+  slabs().give(static_cast<char*>(memory), round_up(bytes, kLine));
 }
 
 }  // namespace lsp

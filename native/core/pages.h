@@ -11,10 +11,12 @@ void* map_pages(int64_t bytes);
 void unmap_pages(void* memory, int64_t bytes);
 
 // What would leave most of a huge page empty, or be cut off before it fills its last one: pieces of mappings
-// that are shared. A piece begins at a cache line, and is at most kLargestPiece bytes.
+// that are shared. A piece begins at a cache line, and is at most kLargestPiece bytes; null when the system
+// has no memory left.
 constexpr int64_t kLargestPiece = int64_t{16} << 20;
 void* take_piece(int64_t bytes);
-// Gives huge pages back that hold nothing else any more.
+// With the bytes that it was taken with. Huge pages that hold nothing else go back to the system. Never
+// fails.
 void give_piece(void* memory, int64_t bytes);
 
 }  // namespace lsp

@@ -136,10 +136,12 @@ describe('the copy in int8', () => {
     const held = reference.native.weightBytes();
     const controller = new AbortController();
     const scoring = reference.logprobs(
-      Array.from({ length: 64 }, (_, i) => Int32Array.of(...prompts[0]!, i, ...prompts[1]!)),
+      Array.from({ length: 3000 }, (_, i) =>
+        Int32Array.from({ length: 40 }, (__, j) => (i * 31 + j * 7) % 60),
+      ),
       { precision: 'int8', signal: controller.signal },
     );
-    controller.abort(new Error('enough'));
+    setTimeout(() => controller.abort(new Error('enough')), 20); // when the copy is there, and scores are not
     await expect(scoring).rejects.toThrow('enough');
     expect(reference.native.weightBytes()).toBe(held);
   });

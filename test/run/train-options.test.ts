@@ -69,6 +69,8 @@ describe('options of a run', () => {
       loss: _loss,
       samplingRounds: _rounds,
       overlongTokens: _tokens,
+      rollouts: _rollouts,
+      referencePrecision: _precision,
       ...earlier
     } = resolveTrainOptions({});
     expect(resumeTrainOptions(earlier, {})).toEqual(resolveTrainOptions({}));
