@@ -1,6 +1,5 @@
 #include "model/kv_cache.h"
 
-#include <algorithm>
 #include <cstring>
 
 namespace lsp {
@@ -9,30 +8,20 @@ int64_t kv_block_floats(const ModelConfig& config, KvType type) {
   return config.layers * kv_layer_floats(config.kv_heads, config.head_size) / (type == KvType::bf16 ? 2 : 1);
 }
 
-namespace {
-
-// Of blocks that are taken from the system together: large enough for huge pages.
-constexpr int64_t kSlabFloats = int64_t{4} << 20;
-
-}  // namespace
-
 KvPool::KvPool(const ModelConfig& config, KvType type) : state_(std::make_shared<State>()) {
   state_->block_floats = kv_block_floats(config, type);
 }
 
 float* KvPool::vacant(bool zeroed) {
   State& s = *state_;
-  std::vector<float*>& from = s.used.empty() ? s.fresh : s.used;
-  const bool is_used = !s.used.empty();
-  if (from.empty()) {
-    const int64_t count = std::max<int64_t>(1, kSlabFloats / s.block_floats);
-    s.slabs.emplace_back(count * s.block_floats);
-    s.used.reserve(s.slabs.size() * static_cast<size_t>(count));  // giving a block back must not fail
-    for (int64_t i = count - 1; i >= 0; --i) s.fresh.push_back(s.slabs.back().data() + i * s.block_floats);
+  if (s.used.empty()) {
+    s.blocks.emplace_back(s.block_floats);
+    s.used.reserve(s.blocks.size());  // giving a block back must not fail
+    return s.blocks.back().data();
   }
-  float* block = from.back();
-  from.pop_back();
-  if (zeroed && is_used) std::memset(block, 0, static_cast<size_t>(s.block_floats) * sizeof(float));
+  float* block = s.used.back();
+  s.used.pop_back();
+  if (zeroed) std::memset(block, 0, static_cast<size_t>(s.block_floats) * sizeof(float));
   return block;
 }
 

@@ -29,8 +29,8 @@ class KvPool {
  private:
   struct State {
     int64_t block_floats;
-    std::vector<Buffer> slabs;
-    std::vector<float*> fresh, used;  // zeros; whatever was left in them
+    std::vector<Buffer> blocks;
+    std::vector<float*> used;  // free, with whatever was left in them
   };
   float* vacant(bool zeroed);
   Block owned(float* block) const;
