@@ -84,8 +84,8 @@ class Checker {
   bool leaves_out(double work) const;
 
   void test(const std::string& name, const std::function<void(Case&)>& body);
-  // Runs on every variant with 1, 2 and 3 threads, demands the same bits of all, and returns the first
-  // result.
+  // Runs on every variant with 1, 2 and 3 threads (1 and 3 where it is sanitized), demands the same bits of
+  // all, and returns the first result.
   Tensors sweep(Case& c, double work, const Run& run) { return sweep(c, work, run, variants_); }
   // The same on these variants, which promise each other's bits; others are swept one by one.
   Tensors sweep(Case& c, double work, const Run& run, const std::vector<const Kernels*>& variants);

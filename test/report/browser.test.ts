@@ -89,6 +89,7 @@ describeWithBrowser('a report in a browser', () => {
     const figure = page.locator('figure', { has: chart });
     expect(await figure.locator('table').count()).toBe(0);
     await figure.locator('summary').click();
+    await figure.locator('table tbody tr').first().waitFor();
     expect(await figure.locator('table tbody tr').count()).toBe(40);
     expect(await figure.locator('thead th').allTextContents()).toEqual(['Step', 'Solver', 'Challenger']);
     await figure.locator('summary').click();
