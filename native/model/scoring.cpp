@@ -9,7 +9,7 @@ namespace lsp {
 namespace {
 
 // Tokens computed together: enough rows to reuse each weight from cache, little enough memory.
-constexpr int64_t kBatchTokens = 1024;
+constexpr int64_t kBatchTokens = 2048;
 
 // Prompts whose next token is scored together: so many rows of logits exist at a time.
 constexpr int64_t kScoredTogether = 32;
