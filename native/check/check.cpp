@@ -9,8 +9,8 @@
 #include <cstring>
 #include <exception>
 
+#include "core/bfloat16.h"
 #include "core/error.h"
-#include "kernels/quantize/quantize.h"
 
 namespace lsp {
 namespace check {

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <cstring>
 
+#include "core/bfloat16.h"
 #include "core/error.h"
 #include "kernels/quantize/quantize.h"
 

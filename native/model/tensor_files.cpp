@@ -9,6 +9,8 @@
 #include <cstdio>
 #include <cstring>
 
+#include "core/bfloat16.h"
+
 namespace lsp {
 
 namespace {

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "check/check.h"
+#include "core/bfloat16.h"
 
 namespace lsp {
 namespace check {

@@ -9,6 +9,7 @@
 #pragma once
 
 #include "core/amx_tiles.h"
+#include "core/bfloat16.h"
 #include "kernels/linear/pack_bf16.h"
 #include "kernels/linear/product.h"
 
@@ -239,11 +240,8 @@ struct Bf16Product : Bf16Blocks<float> {
 
   static void round_values(const float* from, float* to, int64_t count) {
     for (int64_t i = 0; i < count; ++i) {
-      uint32_t bits;
-      __builtin_memcpy(&bits, from + i, 4);
-      const uint32_t nearest = bits + 0x7fffu + (bits >> 16 & 1u), quiet = bits | 0x400000u;
-      const uint32_t number = (bits & 0x7f800000u) == 0 ? 0 : nearest;  // as VCVTNE2PS2BF16
-      bits = ((bits & 0x7fffffffu) > 0x7f800000u ? quiet : number) & 0xffff0000u;
+      const uint32_t rounded = static_cast<uint32_t>(float_to_bfloat16(from[i])) << 16;
+      const uint32_t bits = __builtin_fabsf(from[i]) < 0x1p-126f ? 0 : rounded;  // as VCVTNE2PS2BF16
       __builtin_memcpy(to + i, &bits, 4);
     }
   }

@@ -6,6 +6,7 @@
 #include <limits>
 
 #include "check/check.h"
+#include "core/bfloat16.h"
 #include "core/error.h"
 #include "kernels/quantize/quantize.h"
 #include "kernels/quantize/reference.h"

@@ -97,10 +97,9 @@ struct QuantizeKernels {
   void (*decode)(Exec&, const PanelDecode&);
 };
 
-// f32 to the nearest f16 or bf16, ties to even. IEEE 754: beyond half a step above the largest number, and
-// there, infinity; NaN stays NaN.
+// f32 to the nearest f16, ties to even. IEEE 754: beyond half a step above the largest number, and there,
+// infinity; NaN stays NaN. The same to bf16: core/bfloat16.h.
 uint16_t float_to_half(float value);
-uint16_t float_to_bfloat16(float value);
 float half_to_float(uint16_t value);
 
 }  // namespace lsp

@@ -4,8 +4,8 @@
 #include <utility>
 
 #include "check/check.h"
+#include "core/bfloat16.h"
 #include "core/error.h"
-#include "kernels/quantize/quantize.h"
 #include "kernels/rope/reference.h"
 
 namespace lsp {

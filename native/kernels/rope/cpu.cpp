@@ -1,6 +1,7 @@
 // rope on the CPU: q turns in place, k turns on its way into the cache, v is copied there.
 #include "kernels/rope/rope.h"
 
+#include "core/bfloat16.h"
 #include "core/parallel.h"
 
 namespace lsp {
@@ -31,13 +32,7 @@ static void rotate_rows(Exec& exec, float* rows, int64_t heads, int64_t head_siz
 }
 
 LSP_INLINE void store_value(float* to, float value) { *to = value; }
-// Nearest, ties to even; NaN stays NaN.
-LSP_INLINE void store_value(uint16_t* to, float value) {
-  uint32_t bits;
-  __builtin_memcpy(&bits, &value, 4);
-  const uint32_t nearest = bits + 0x7fffu + (bits >> 16 & 1u), quiet = bits | 0x400000u;
-  *to = static_cast<uint16_t>(((bits & 0x7fffffffu) > 0x7f800000u ? quiet : nearest) >> 16);
-}
+LSP_INLINE void store_value(uint16_t* to, float value) { *to = float_to_bfloat16(value); }
 
 // One head of one token into its slot of the cache.
 template <class T>
